@@ -1,0 +1,60 @@
+# Every command does its own set-up in .venv; nothing outside this folder is touched.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv pip
+export PYTHONDONTWRITEBYTECODE = 1
+export SAM_CLI_TELEMETRY = 0
+
+.PHONY: demo run smoke reset test check bench lock help
+help:
+	@echo "make demo · run · smoke [WORLD=dir] · test · check · bench [ONLY=name] · reset · lock"
+
+$(BIN)/uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/.local: $(BIN)/uv requirements/local.txt pyproject.toml
+	@$(UV) install --quiet --require-hashes -r requirements/local.txt
+	@$(UV) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.local requirements/dev.txt
+	@$(UV) install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: .venv/.local
+	@exec $(BIN)/python -m local.demo
+
+run: .venv/.local
+	@exec $(BIN)/python -m local.run
+
+smoke: .venv/.local
+	@exec $(BIN)/python -m local.smoke $(if $(WORLD),--world "$(WORLD)")
+
+reset: .venv/.local
+	@$(BIN)/python -m local.kit reset
+
+test: .venv/.dev
+	@$(BIN)/pytest
+
+check: .venv/.dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/cfn-lint template.yaml
+	@$(BIN)/hadolint railway/Dockerfile
+
+bench: .venv/.dev
+	@$(BIN)/python -m bench $(ONLY)
+
+COMPILE := $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+lock: $(BIN)/uv
+	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	@$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/local.txt
+	@$(COMPILE) pyproject.toml --extra migrate -c requirements/dev.txt -o requirements/migrate.txt
+	@for name in collect analyze api stripe_webhook; do \
+	  $(COMPILE) pyproject.toml --extra $$name -c requirements/dev.txt -o functions/$$name/requirements.txt; done

@@ -1,0 +1,167 @@
+"""What the analyst says of the selected patterns: evidence, one call each, the wall, the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from core.agent import prompt
+from core.agent.evidence import Candidate, Evidence, gather, pack
+from core.agent.groq import Analyst, Reply, open_analyst
+from core.agent.grounding import faults
+from core.errors import AnalystUnavailable, AnswerRejected
+from core.models import OpenMarket, Pattern
+from core.queries import analyzing
+from core.runtime import Run
+from core.settings import AnalyzeSettings
+from core.venues.fields import digest_of
+
+log = logging.getLogger(__name__)
+
+_LIFE = {
+    "ACT_NOW": timedelta(hours=2),
+    "HOURS": timedelta(hours=6),
+    "DAYS": timedelta(days=1),
+    "WEEKS": timedelta(days=3),
+}
+
+
+async def explain(
+    run: Run[AnalyzeSettings],
+    selected: Sequence[Pattern],
+    markets: Sequence[OpenMarket],
+    fair: Mapping[tuple[str, str], Decimal],
+) -> dict[str, Any]:
+    """Counts of what became of each selected pattern. The service being away leaves the rest for the next run."""
+    if not run.settings.ai_analysis_enabled:
+        return {"published": 0, "note": "AI_ANALYSIS_ENABLED is false"}
+    if not selected:
+        return {"published": 0, "note": "nothing was selected"}
+    candidates = await _candidates(run, selected, markets, fair)
+    room = asyncio.Semaphore(run.settings.ai_concurrency)
+    outcomes: Counter[str] = Counter()
+    stop: list[str] = []
+    async with open_analyst(run.settings) as analyst:
+
+        async def one(candidate: Candidate) -> None:
+            async with room:
+                if stop:
+                    outcomes["left for the next run"] += 1
+                    return
+                try:
+                    outcomes[await _one(run, analyst, candidate)] += 1
+                except AnalystUnavailable as error:
+                    stop.append(str(error))
+                    outcomes["left for the next run"] += 1
+
+        await asyncio.gather(*(one(candidate) for candidate in candidates))
+    if stop:
+        log.error("analyst unavailable", extra={"error": stop[0]})
+    said: dict[str, Any] = {"published": outcomes.pop("published", 0), "not_published": dict(outcomes)}
+    return said | ({"error": stop[0]} if stop else {})
+
+
+async def _candidates(
+    run: Run[AnalyzeSettings],
+    selected: Sequence[Pattern],
+    markets: Sequence[OpenMarket],
+    fair: Mapping[tuple[str, str], Decimal],
+) -> list[Candidate]:
+    by_key = {(market.platform, market.market_id): market for market in markets}
+    rules: dict[tuple[str, str], str] = {}
+    async with run.transaction() as connection:
+        for platform in {pattern.platform for pattern in selected}:
+            ids = [pattern.market_id for pattern in selected if pattern.platform == platform]
+            found = await analyzing.rules_of(connection, platform, ids)
+            rules |= {(platform, market_id): text for market_id, text in found.items()}
+    return [
+        Candidate(
+            pattern=pattern,
+            title=(market := by_key[pattern.platform, pattern.market_id]).title,
+            rules=rules.get((pattern.platform, pattern.market_id), ""),
+            close_time=market.close_time,
+            price=market.price,
+            yes_price=market.yes_price,
+            no_price=market.no_price,
+            volume_24h=market.volume_24h,
+            fee_rate=market.fee_rate,
+            fee_exponent=market.fee_exponent,
+            fair=fair.get((pattern.platform, pattern.market_id)),
+        )
+        for pattern in selected
+    ]
+
+
+async def _one(run: Run[AnalyzeSettings], analyst: Analyst, candidate: Candidate) -> str:
+    """What became of it: "published", or why not."""
+    async with run.transaction() as connection:
+        spent = await analyzing.spent_usd(connection, run.now.replace(hour=0, minute=0, second=0, microsecond=0))
+    if spent >= Decimal(str(run.settings.ai_budget_usd_per_day)):
+        return "daily budget spent"
+    evidence = gather(candidate, run.now)
+    try:
+        reply = await analyst.explain(pack(candidate, evidence))
+    except AnswerRejected as error:
+        await _withhold(run, candidate.pattern, "no valid answer", str(error), analyst.model, Decimal(0))
+        return "no valid answer"
+    found = faults(reply.answer, evidence, candidate.title)
+    if found:
+        reason = "not grounded"
+        await _withhold(run, candidate.pattern, reason, "; ".join(found), reply.model, reply.cost_usd)
+        return reason
+    async with run.transaction() as connection:
+        stored = await analyzing.insert_insight(connection, _insight(candidate, evidence, reply, run.now))
+    return "published" if stored else "another insight is alive"
+
+
+async def _withhold(
+    run: Run[AnalyzeSettings], pattern: Pattern, reason: str, detail: str, model: str, cost: Decimal
+) -> None:
+    log.info("insight withheld", extra={"market_id": pattern.market_id, "reason": reason, "detail": detail[:500]})
+    async with run.transaction() as connection:
+        await analyzing.insert_withheld(connection, run.now, pattern, reason, detail, model, cost)
+
+
+def _insight(candidate: Candidate, evidence: Evidence, reply: Reply, now: datetime) -> dict[str, Any]:
+    answer, pattern = reply.answer, candidate.pattern
+    expires_at = now + _LIFE[answer.time_sensitivity]
+    if candidate.close_time is not None and candidate.close_time > now:
+        expires_at = min(expires_at, candidate.close_time)
+    return {
+        "platform": pattern.platform,
+        "market_id": pattern.market_id,
+        "market_title": candidate.title,
+        "pattern_type": pattern.detector,
+        "pattern_score": Decimal(str(pattern.score)),
+        "category": pattern.category,
+        "ai_recommendation": answer.recommendation,
+        "confidence_score": Decimal(answer.confidence_score),
+        "confidence_basis": "unproven: the model's own number, not yet calibrated on outcomes",
+        "win_probability": Decimal(str(answer.win_probability)).quantize(Decimal("0.000001")),
+        "one_liner": answer.one_liner,
+        "reasoning": answer.reasoning,
+        "risk_factors": answer.risk_factors,
+        "suggested_position": answer.suggested_position,
+        "edge_explanation": answer.edge_explanation,
+        "time_sensitivity": answer.time_sensitivity,
+        "net_edge_cents": evidence.net_edge_cents,
+        "evidence": evidence.as_json(),
+        "evidence_digest": digest_of(evidence.as_json()),
+        "answer": answer.model_dump(),
+        "price_at_emission": candidate.price,
+        "yes_price_at_emission": candidate.yes_price,
+        "no_price_at_emission": candidate.no_price,
+        "model": reply.model,
+        "prompt_version": prompt.VERSION,
+        "prompt_tokens": reply.prompt_tokens,
+        "cached_tokens": reply.cached_tokens,
+        "completion_tokens": reply.completion_tokens,
+        "cost_usd": reply.cost_usd,
+        "created_at": now,
+        "expires_at": expires_at,
+    }

@@ -1,0 +1,20 @@
+"""The same jobs on AWS Lambda (`handler`, event `{"job": name}`) and Cloud Run (`http`, `?job=name`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from analyze.jobs import WORK
+from core.runtime import invoke
+from core.settings import AnalyzeSettings
+
+if TYPE_CHECKING:
+    import flask
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    return invoke(event.get("job", "analyze"), WORK, AnalyzeSettings)
+
+
+def http(request: flask.Request) -> dict[str, Any]:
+    return invoke(request.args.get("job", "analyze"), WORK, AnalyzeSettings)

@@ -1,0 +1,12 @@
+"""The jobs that live here, by name."""
+
+from collections.abc import Mapping
+
+from analyze import digest, pipeline
+from core.runtime import Work
+from core.settings import AnalyzeSettings
+
+WORK: Mapping[str, Work[AnalyzeSettings]] = {
+    "analyze": pipeline.run,
+    "digest": digest.run,
+}

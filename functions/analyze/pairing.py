@@ -1,0 +1,190 @@
+"""The cross-venue pass: same bets found, both books read, bundles priced, gaps between the venues noted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from core.arbitrage.bundles import Bundle, Leg, best_bundle
+from core.arbitrage.fees import CENT
+from core.errors import VenueError
+from core.match.verdict import Verdict, judge_all, with_rules
+from core.models import Book, OpenMarket, Pattern
+from core.queries import analyzing
+from core.runtime import Run
+from core.settings import AnalyzeSettings
+from core.venues.contract import VENUES
+from core.venues.lines import Lines, open_lines
+
+_POLYMARKET_FEE_STEP = Decimal("0.00001")
+_MIN_POLYMARKET_SHARES = 5
+
+Key = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Paired:
+    """`fair` maps a market to the price of the same bet on the other venue."""
+
+    opportunities: list[dict[str, Any]] = field(default_factory=list)
+    gaps: list[Pattern] = field(default_factory=list)
+    fair: dict[Key, Decimal] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    not_shown: Counter[str] = field(default_factory=Counter)
+
+
+async def pair(run: Run[AnalyzeSettings], markets: Sequence[OpenMarket]) -> Paired:
+    by_key = {(market.platform, market.market_id): market for market in markets}
+    kalshi = [market for market in markets if market.platform == "kalshi"]
+    polymarket = [market for market in markets if market.platform == "polymarket"]
+    verdicts = await asyncio.to_thread(judge_all, kalshi, polymarket)
+    same = await _with_rules(run, [verdict for verdict in verdicts if verdict.relation == "identity"])
+    async with run.transaction() as connection:
+        await analyzing.upsert_pairs(connection, [_pair_row(verdict, run) for verdict in same])
+    paired = Paired(counts={"judged": len(verdicts), "same": len(same)})
+    priced = [verdict for verdict in same if verdict.risk != "BLOCK"]
+    paired.not_shown["settlement rules differ"] = len(same) - len(priced)
+    for verdict in priced:
+        _note_gap(paired, by_key["kalshi", verdict.kalshi_id], by_key["polymarket", verdict.polymarket_id])
+    async with open_lines(run.settings) as lines:
+        for verdict in priced:
+            k, p = by_key["kalshi", verdict.kalshi_id], by_key["polymarket", verdict.polymarket_id]
+            quoted = await _quote(run, verdict, k, p, lines)
+            if isinstance(quoted, str):
+                paired.not_shown[quoted] += 1
+            else:
+                paired.opportunities.append(quoted)
+    paired.not_shown += Counter()  # drops zeros
+    return paired
+
+
+async def _with_rules(run: Run[AnalyzeSettings], verdicts: list[Verdict]) -> list[Verdict]:
+    async with run.transaction() as connection:
+        kalshi = await analyzing.rules_of(connection, "kalshi", [verdict.kalshi_id for verdict in verdicts])
+        polymarket = await analyzing.rules_of(connection, "polymarket", [verdict.polymarket_id for verdict in verdicts])
+    return [with_rules(v, kalshi.get(v.kalshi_id, ""), polymarket.get(v.polymarket_id, "")) for v in verdicts]
+
+
+def _pair_row(verdict: Verdict, run: Run[AnalyzeSettings]) -> tuple[Any, ...]:
+    confidence = Decimal(str(verdict.confidence))
+    return (
+        verdict.kalshi_id,
+        verdict.polymarket_id,
+        verdict.relation,
+        verdict.same_side,
+        confidence,
+        verdict.risk,
+        list(verdict.reasons),
+        run.now,
+    )
+
+
+def _note_gap(paired: Paired, kalshi: OpenMarket, polymarket: OpenMarket) -> None:
+    """A gap between the venues' prices, scored in cents beyond both spreads' halves: 4 cents score 50."""
+    if kalshi.price is None or polymarket.price is None:
+        return
+    paired.fair["kalshi", kalshi.market_id] = polymarket.price
+    paired.fair["polymarket", polymarket.market_id] = kalshi.price
+    for market, fair in ((kalshi, polymarket.price), (polymarket, kalshi.price)):
+        if market.yes_price is None or market.no_price is None:
+            continue
+        cents = float(100 * max(fair - market.yes_price, 1 - fair - market.no_price))
+        if cents > 0:
+            score = round(100 * cents / (cents + 4), 1)
+            numbers = {"fair_cents": float(100 * fair)}
+            paired.gaps.append(
+                Pattern(
+                    market.platform,
+                    market.market_id,
+                    market.event_id,
+                    market.category,
+                    "cross_venue_gap",
+                    score,
+                    numbers,
+                )
+            )
+
+
+async def _quote(
+    run: Run[AnalyzeSettings], verdict: Verdict, kalshi: OpenMarket, polymarket: OpenMarket, lines: dict[Any, Lines]
+) -> dict[str, Any] | str:
+    """The opportunity of one pair from books read now, or why it is not shown."""
+    if kalshi.fee_rate is None or polymarket.fee_rate is None:
+        return "fee unknown"
+    try:
+        books = await asyncio.gather(
+            VENUES["kalshi"].fetch_book(lines["kalshi"].books, kalshi.market_id, None, run.clock()),
+            VENUES["polymarket"].fetch_book(
+                lines["polymarket"].books, polymarket.market_id, polymarket.yes_token, run.clock()
+            ),
+        )
+    except VenueError:
+        return "book could not be read"
+    k_book, p_book = books
+    if k_book is None or p_book is None:
+        return "no book"
+    if abs((k_book.read_at - p_book.read_at).total_seconds()) > run.settings.arbitrage_max_book_age_s:
+        return "books read too far apart"
+    best = max(_orientations(kalshi, polymarket, k_book, p_book), key=lambda found: found[1].net_edge_usd, default=None)
+    if best is None:
+        return "no edge after fees"
+    if best[1].edge_percentage <= Decimal(str(run.settings.arbitrage_min_edge_pct)):
+        return "edge below the minimum"
+    if best[1].shares < _MIN_POLYMARKET_SHARES:
+        return "below the venue's smallest order"
+    return _opportunity(run, verdict, kalshi, polymarket, *best, quoted_at=min(k_book.read_at, p_book.read_at))
+
+
+def _orientations(
+    kalshi: OpenMarket, polymarket: OpenMarket, k_book: Book, p_book: Book
+) -> list[tuple[tuple[str, str], Bundle]]:
+    def leg(market: OpenMarket, asks: Any) -> Leg:
+        step = CENT if market.platform == "kalshi" else _POLYMARKET_FEE_STEP
+        return Leg(asks, market.fee_rate or Decimal(0), market.fee_exponent, step)
+
+    choices = {
+        ("YES", "NO"): (leg(kalshi, k_book.yes_asks), leg(polymarket, p_book.no_asks)),
+        ("NO", "YES"): (leg(kalshi, k_book.no_asks), leg(polymarket, p_book.yes_asks)),
+    }
+    found = ((sides, best_bundle(*legs)) for sides, legs in choices.items())
+    return [(sides, bundle) for sides, bundle in found if bundle is not None]
+
+
+def _opportunity(
+    run: Run[AnalyzeSettings],
+    verdict: Verdict,
+    kalshi: OpenMarket,
+    polymarket: OpenMarket,
+    sides: tuple[str, str],
+    bundle: Bundle,
+    *,
+    quoted_at: Any,
+) -> dict[str, Any]:
+    shares, (k_price, p_price) = bundle.shares, bundle.worst_prices
+    steps = [
+        f"Buy {shares} {sides[0]} of {kalshi.market_id} on Kalshi, limit {100 * k_price:.1f}¢",
+        f"Buy {shares} {sides[1]} of “{polymarket.title}” on Polymarket, limit {100 * p_price:.1f}¢",
+        f"Hold both to settlement: one of them pays ${shares}",
+    ]
+    return {
+        "opportunity_type": "CROSS_PLATFORM",
+        "kalshi_market_id": kalshi.market_id,
+        "polymarket_market_id": polymarket.market_id,
+        "description": f"{kalshi.title}: {sides[0]} on Kalshi and {sides[1]} on Polymarket cost "
+        f"${bundle.cost_usd:.2f} with fees and pay ${shares}",
+        "edge_percentage": bundle.edge_percentage.quantize(Decimal("0.001")),
+        "net_edge_usd": bundle.net_edge_usd.quantize(Decimal("0.0001")),
+        "cost_usd": bundle.cost_usd.quantize(Decimal("0.0001")),
+        "shares": shares,
+        "execution_steps": steps,
+        "risks": ["Both legs must fill: one alone is a bet", *verdict.reasons],
+        "settlement_risk": verdict.risk,
+        "confidence_score": Decimal(str(round(100 * verdict.confidence, 1))),
+        "quoted_at": quoted_at,
+        "expires_at": quoted_at + timedelta(seconds=run.settings.analyze_interval_s),
+    }

@@ -1,0 +1,1 @@
+"""Brings the venues' markets, outcomes and history into the database. Runs, then exits."""

@@ -1,0 +1,20 @@
+"""The same jobs on AWS Lambda (`handler`, event `{"job": name}`) and Cloud Run (`http`, `?job=name`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from collect.jobs import WORK
+from core.runtime import invoke
+from core.settings import CollectSettings
+
+if TYPE_CHECKING:
+    import flask
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    return invoke(event.get("job", "collect"), WORK, CollectSettings)
+
+
+def http(request: flask.Request) -> dict[str, Any]:
+    return invoke(request.args.get("job", "collect"), WORK, CollectSettings)

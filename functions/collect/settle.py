@@ -1,0 +1,49 @@
+"""The settle job: outcomes of markets that ended or vanished, asked for by id until the venue calls them final."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from core.errors import JobFailed, VenueError
+from core.models import PLATFORMS, Platform
+from core.queries import collecting
+from core.runtime import Run
+from core.settings import CollectSettings
+from core.venues.contract import VENUES
+from core.venues.lines import Lines, open_lines
+
+log = logging.getLogger(__name__)
+
+MOST_PER_RUN = 20_000
+
+
+async def run(run: Run[CollectSettings]) -> dict[str, Any]:
+    summary: dict[str, Any] = {}
+    async with open_lines(run.settings) as lines:
+        for platform in PLATFORMS:
+            try:
+                summary[platform] = await _settle(run, platform, lines[platform])
+            except VenueError as error:
+                log.error("venue failed", extra={"platform": platform, "error": str(error)})
+                summary[platform] = {"error": str(error)}
+    if all("error" in said for said in summary.values()):
+        raise JobFailed("no venue could be read: " + "; ".join(said["error"] for said in summary.values()))
+    return summary
+
+
+async def _settle(run: Run[CollectSettings], platform: Platform, lines: Lines) -> dict[str, int]:
+    async with run.transaction() as connection:
+        due = await collecting.unsettled_ids(connection, platform, run.now, MOST_PER_RUN)
+    found: set[str] = set()
+    final = changed = 0
+    async for page in VENUES[platform].fetch_by_ids(lines.listing, due):
+        markets = {m.terms.market_id: m for m in page.markets if m.terms.market_id not in found}
+        found |= markets.keys()
+        final += sum(m.status == "final" for m in markets.values())
+        async with run.transaction() as connection:
+            await collecting.stage(connection, list(markets.values()))
+            changed += await collecting.mark_staged_statuses(connection, run.now, listed=False)
+    async with run.transaction() as connection:
+        await collecting.mark_visited(connection, platform, due, run.now)
+    return {"due": len(due), "found": len(found), "final": final, "changed": changed}

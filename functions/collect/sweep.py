@@ -1,0 +1,161 @@
+"""The collect job: every open market of both venues, stored where it differs from what is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from core.errors import JobFailed, VenueError
+from core.models import PLATFORMS, Market, Page, Platform
+from core.queries import collecting, jobs
+from core.runtime import Run
+from core.settings import CollectSettings
+from core.venues import kalshi
+from core.venues.contract import VENUES
+from core.venues.lines import Lines, open_lines
+
+log = logging.getLogger(__name__)
+
+BATCH = 2_000
+PRICE_SHARDS = 8
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of one venue's rows."""
+
+    seen: set[str] = field(default_factory=set)
+    open: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    doubts: Counter[str] = field(default_factory=Counter)
+    snapshots: int = 0
+    new_terms: int = 0
+    changed_status: int = 0
+    unlisted: int = 0
+    error: str | None = None
+
+    def summary(self) -> dict[str, Any]:
+        said = {
+            "markets": len(self.seen),
+            "open": self.open,
+            "snapshots": self.snapshots,
+            "new_terms": self.new_terms,
+            "changed_status": self.changed_status,
+            "unlisted": self.unlisted,
+            "skipped": dict(self.skipped),
+            "doubts": dict(self.doubts),
+        }
+        return said | ({"error": self.error} if self.error else {})
+
+
+async def run(run: Run[CollectSettings]) -> dict[str, Any]:
+    """Both venues side by side; one being down is said in the summary, both being down is a failed job."""
+    async with run.transaction() as connection:
+        last = await jobs.last_ok(connection, "collect")
+    control_due = _control_due(last, run.now, run.settings.control_sweep_every_s)
+    async with open_lines(run.settings) as lines:
+        tallies = dict(
+            zip(
+                PLATFORMS,
+                await asyncio.gather(
+                    *(_collect(run, platform, lines[platform], control_due) for platform in PLATFORMS)
+                ),
+                strict=True,
+            )
+        )
+    down = [f"{platform}: {tally.error}" for platform, tally in tallies.items() if tally.error]
+    if len(down) == len(PLATFORMS):
+        raise JobFailed("no venue could be read: " + "; ".join(down))
+    cached = await _cache_prices(run)
+    return {platform: tally.summary() for platform, tally in tallies.items()} | {"prices_cached": cached}
+
+
+def _control_due(last: datetime | None, now: datetime, every_s: int) -> bool:
+    """Whether a multiple of `every_s` lies between the last good run and this one."""
+    if last is None or every_s == 0:
+        return True
+    return int(last.timestamp()) // every_s != int(now.timestamp()) // every_s
+
+
+async def _collect(run: Run[CollectSettings], platform: Platform, lines: Lines, control_due: bool) -> Tally:
+    tally = Tally()
+    venue, pages = VENUES[platform], run.settings.collect_max_pages
+    try:
+        await _store_sweep(run, venue.sweep(lines.listing, pages), tally)
+        if control_due:
+            await _store_sweep(run, venue.control_sweep(lines.listing, pages), tally, control=True)
+            if platform == "kalshi":
+                fees = await kalshi.fetch_series_fees(lines.listing)
+                async with run.transaction() as connection:
+                    await collecting.upsert_series_fees(connection, fees, run.now)
+    except VenueError as error:
+        log.error("venue failed", extra={"platform": platform, "error": str(error)})
+        tally.error = str(error)
+        return tally
+    if control_due:
+        # Only after both listings were read whole is absence a fact.
+        async with run.transaction() as connection:
+            tally.unlisted = await collecting.mark_unlisted(connection, platform, sorted(tally.seen), run.now)
+    return tally
+
+
+async def _store_sweep(
+    run: Run[CollectSettings], pages: AsyncIterator[Page], tally: Tally, *, control: bool = False
+) -> None:
+    """Stores page by page in bounded batches, so that memory does not grow with the number of markets."""
+    waiting = Page()
+    async for page in pages:
+        tally.skipped += page.skipped
+        tally.doubts += page.doubts
+        waiting.events += page.events
+        for market in page.markets:
+            if market.terms.market_id not in tally.seen:
+                tally.seen.add(market.terms.market_id)
+                waiting.markets.append(market)
+            elif not control:  # the control listing repeats by design
+                tally.skipped["listed twice"] += 1
+        if len(waiting.markets) >= BATCH:
+            await _store(run, waiting, tally)
+            waiting = Page()
+    await _store(run, waiting, tally)
+
+
+async def _store(run: Run[CollectSettings], page: Page, tally: Tally) -> None:
+    if not page.markets and not page.events:
+        return
+    async with run.transaction() as connection:
+        await collecting.upsert_events(connection, page.events)
+        await collecting.stage(connection, page.markets)
+        fresh = await collecting.staged_with_new_terms(connection)
+        await collecting.upsert_terms(connection, [m for m in page.markets if m.terms.market_id in fresh], run.now)
+        tally.changed_status += await collecting.mark_staged_statuses(connection, run.now, listed=True)
+        tally.snapshots += await collecting.insert_changed_snapshots(connection, run.now, run.settings.snapshot_every_s)
+    tally.new_terms += len(fresh)
+    tally.open += sum(_is_open(market) for market in page.markets)
+
+
+def _is_open(market: Market) -> bool:
+    return market.status == "open"
+
+
+async def _cache_prices(run: Run[CollectSettings]) -> bool:
+    """The latest prices as a few blobs in one round trip: a hosted Redis bills commands."""
+    async with run.transaction() as connection:
+        rows = await collecting.latest_prices(connection)
+    shards: list[dict[str, list[str | None]]] = [{} for _ in range(PRICE_SHARDS)]
+    for platform, market_id, *prices in rows:
+        shards[price_shard(market_id)][f"{platform}:{market_id}"] = prices
+    entries = {("prices", str(number)): orjson.dumps(shard) for number, shard in enumerate(shards)}
+    return await run.cache.put_many(entries, 2 * run.settings.collect_interval_s, renew=True)
+
+
+def price_shard(market_id: str) -> int:
+    """Which blob holds a market: the same on every host, unlike hash()."""
+    return sum(market_id.encode()) % PRICE_SHARDS

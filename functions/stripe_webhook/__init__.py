@@ -1,0 +1,1 @@
+"""Stripe's events set tiers."""

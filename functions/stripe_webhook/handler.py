@@ -1,0 +1,20 @@
+"""The webhook on AWS Lambda (`handler`) and Cloud Run (`http`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mangum import Mangum
+
+from stripe_webhook.serve import app
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+
+handler = Mangum(app, lifespan="off")
+
+
+async def http(request: Request) -> Starlette:
+    """functions-framework's asyncio mode calls what it is given with the request's own scope: any ASGI app will do."""
+    return app

@@ -1,0 +1,1 @@
+"""What every function shares: the product's brain, free of hosts and web frameworks."""

@@ -1,0 +1,129 @@
+"""The numbered evidence of one candidate: the only numbers that an insight may speak."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from core.arbitrage.fees import taker_fee_usd
+from core.models import Fact, Pattern
+
+_ONE = Decimal(1)
+
+_LABELS: dict[str, tuple[str, str]] = {
+    "price_cents": ("best estimate of probability", "¢"),
+    "yes_ask_cents": ("YES ask", "¢"),
+    "no_ask_cents": ("NO ask", "¢"),
+    "spread_cents": ("spread", "¢"),
+    "move_1h_cents": ("price move in the last hour", "¢"),
+    "move_24h_cents": ("price move in the last day", "¢"),
+    "move_sigmas": ("size of the move in the market's own usual moves", "times"),
+    "volume_1h": ("volume in the last hour", ""),
+    "volume_typical_1h": ("volume in a usual hour", ""),
+    "volume_ratio": ("last hour's volume against a usual hour", "times"),
+    "volume_24h": ("volume in the last day", ""),
+    "sum_bids_cents": ("YES bids of all outcomes together", "¢"),
+    "outcomes": ("outcomes with a bid", ""),
+    "fair_cents": ("price of the same bet on the other venue", "¢"),
+    "taker_fee_cents": ("taker fee a contract", "¢"),
+    "net_edge_cents": ("edge a contract after the fee, against the other venue's price", "¢"),
+    "hours_to_close": ("hours until the market closes", "h"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pattern with what is stored about its market. Prices are dollars; `fee_rate` None means unknown."""
+
+    pattern: Pattern
+    title: str
+    rules: str
+    close_time: datetime | None
+    price: Decimal | None
+    yes_price: Decimal | None
+    no_price: Decimal | None
+    volume_24h: Decimal | None
+    fee_rate: Decimal | None
+    fee_exponent: Decimal
+    fair: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """`edge_side` and `net_edge_cents` are computed by code: None where no fair price or fee is known."""
+
+    facts: tuple[Fact, ...]
+    edge_side: Literal["YES", "NO"] | None
+    net_edge_cents: Decimal | None
+
+    def as_json(self) -> list[dict[str, str]]:
+        return [{"id": f.id, "name": f.name, "label": f.label, "value": f.value, "unit": f.unit} for f in self.facts]
+
+
+def gather(candidate: Candidate, now: datetime) -> Evidence:
+    """Everything known about the candidate, one fact a line, in a stable order."""
+    values: dict[str, Decimal] = {}
+    cents = {"price_cents": candidate.price, "yes_ask_cents": candidate.yes_price, "no_ask_cents": candidate.no_price}
+    values |= {name: 100 * price for name, price in cents.items() if price is not None}
+    if candidate.yes_price is not None and candidate.no_price is not None:
+        values["spread_cents"] = 100 * (candidate.yes_price + candidate.no_price - _ONE)
+    values |= {name: Decimal(repr(value)) for name, value in candidate.pattern.numbers.items() if name in _LABELS}
+    if candidate.volume_24h is not None:
+        values["volume_24h"] = candidate.volume_24h
+    if candidate.close_time is not None and candidate.close_time > now:
+        values["hours_to_close"] = Decimal(int((candidate.close_time - now).total_seconds() // 3600))
+    side, edge, fee = net_edge(candidate)
+    if side is not None and edge is not None and fee is not None and candidate.fair is not None:
+        values["fair_cents"] = 100 * candidate.fair
+        values["taker_fee_cents"] = 100 * fee
+        values["net_edge_cents"] = 100 * edge
+    facts = tuple(
+        Fact(f"E{number}", name, _LABELS[name][0], _shown(values[name]), _LABELS[name][1])
+        for number, name in enumerate((name for name in _LABELS if name in values), 1)
+    )
+    return Evidence(facts, side, None if edge is None else 100 * edge)
+
+
+def net_edge(candidate: Candidate) -> tuple[Literal["YES", "NO"] | None, Decimal | None, Decimal | None]:
+    """(side, dollars a contract after the fee, the fee) of the better side against the fair price; Nones if unknown."""
+    if candidate.fair is None or candidate.fee_rate is None:
+        return None, None, None
+    offers: tuple[tuple[Literal["YES", "NO"], Decimal | None, Decimal], ...] = (
+        ("YES", candidate.yes_price, candidate.fair),
+        ("NO", candidate.no_price, _ONE - candidate.fair),
+    )
+    edges = [
+        (worth - ask - fee, side, fee)
+        for side, ask, worth in offers
+        if ask is not None and (fee := taker_fee_usd(_ONE, ask, candidate.fee_rate, candidate.fee_exponent)) is not None
+    ]
+    if not edges:
+        return None, None, None
+    edge, side, fee = max(edges)
+    return side, edge, fee
+
+
+def _shown(value: Decimal) -> str:
+    """At most one decimal below 1,000, none above; no exponent, no trailing zero."""
+    step = Decimal("0.1") if abs(value) < 1_000 else Decimal(1)
+    text = f"{value.quantize(step):f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def pack(candidate: Candidate, evidence: Evidence) -> Mapping[str, Any]:
+    """What the model is sent, as one JSON object."""
+    pattern = candidate.pattern
+    close = candidate.close_time.isoformat() if candidate.close_time else None
+    market = {
+        "id": pattern.market_id,
+        "platform": pattern.platform,
+        "title": candidate.title[:500],
+        "rules": candidate.rules[:1_500],
+        "close_time": close,
+    }
+    detector = {"name": pattern.detector, "score": round(pattern.score)}
+    return {"market": market, "detector": detector, "facts": evidence.as_json()}

@@ -1,0 +1,1 @@
+"""What a bundle of contracts costs and pays, in exact decimals. No I/O, no clock."""

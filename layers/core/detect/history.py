@@ -1,0 +1,64 @@
+"""The input of the detectors: every open market's last hours as arrays, the newest column last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """N markets by T hours; NaN is unknown. Column T-1 is the hour that ends now.
+
+    `price` is the probability in [0, 1] at the end of each hour, `volume` the venue's cumulative counter,
+    `bid` and `ask` the YES quotes now. `keys` are (platform, market_id), `events` and `categories` may be None.
+    """
+
+    keys: list[tuple[str, str]]
+    events: list[str | None]
+    categories: list[str | None]
+    exclusive: npt.NDArray[np.bool_]
+    price: Floats
+    volume: Floats
+    bid: Floats
+    ask: Floats
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def traded_per_hour(volume: Floats) -> Floats:
+    """(N, T-1) hourly volume from a cumulative counter; NaN over a gap and where the counter fell (a reset)."""
+    gained = np.diff(volume, axis=1)
+    return np.where(gained >= 0, gained, np.nan)
+
+
+def log_odds(price: Floats) -> Floats:
+    """ln(p / (1 - p)) with p kept one tenth of a cent away from 0 and 1."""
+    kept = np.clip(price, 0.001, 0.999)
+    odds: Floats = np.log(kept / (1 - kept))
+    return odds
+
+
+def robust_centre_and_scale(values: Floats) -> tuple[Floats, Floats, npt.NDArray[Any]]:
+    """Row-wise median, 1.4826 * median absolute deviation (the normal-consistent scale) and count, NaNs left out."""
+    finite = np.isfinite(values)
+    count = finite.sum(axis=1)
+    some = count > 0
+    centre, scale = np.full(len(values), np.nan), np.full(len(values), np.nan)
+    if some.any():
+        rows = values[some]
+        centre[some] = np.nanmedian(rows, axis=1)
+        scale[some] = 1.4826 * np.nanmedian(np.abs(rows - centre[some, None]), axis=1)
+    return centre, scale, count
+
+
+def score_of(z: Floats) -> Floats:
+    """0-100 from a deviation in robust standard deviations: 50 at 4, 75 at 12, never 100. NaN scores 0."""
+    positive = np.clip(np.nan_to_num(z, nan=0.0, posinf=1e6, neginf=0.0), 0.0, 1e6)
+    return 100.0 * positive / (positive + 4.0)

@@ -1,0 +1,99 @@
+"""Every error this product raises on purpose, in one tree. `status` is what HTTP says of it; 500 means a bug.
+
+OddWonsError
+├── ConfigError               a setting is missing or wrong (exit 2)
+├── OutsideError              something that is not ours failed
+│   ├── VenueError            a venue did not answer usefully: VenueDown, VenueAnswerError
+│   ├── DatabaseDown          no connection or no answer in time
+│   └── AnalystError          the model's service or its answer: AnalystUnavailable, AnswerRejected
+├── JobError                  JobFailed, JobOverlap, UnknownJob
+└── RequestError              the caller's: BadRequest, Unauthorized, Forbidden, NotFound, TooLarge
+"""
+
+
+class OddWonsError(Exception):
+    """A fact in words. Subclasses set `status`."""
+
+    status = 500
+
+
+class ConfigError(OddWonsError):
+    """A setting is missing or wrong; the message names it."""
+
+
+class OutsideError(OddWonsError):
+    status = 502
+
+
+class VenueError(OutsideError):
+    """A venue did not give a usable answer."""
+
+
+class VenueDown(VenueError):
+    """No answer, a refusal or an overload, after all retries."""
+
+
+class VenueAnswerError(VenueError):
+    """An answer arrived that is not what the venue's protocol allows."""
+
+
+class DatabaseDown(OutsideError):
+    status = 503
+
+
+class AnalystError(OutsideError):
+    """The analyst gave nothing publishable."""
+
+
+class AnalystUnavailable(AnalystError):
+    """The model's service is down, out of quota, refuses the key, or is switched off."""
+
+
+class AnswerRejected(AnalystError):
+    """The model answered, but not in the schema."""
+
+
+class JobError(OddWonsError):
+    pass
+
+
+class UnknownJob(JobError):
+    """No such job, or its work lives in another function."""
+
+
+class JobOverlap(JobError):
+    """Another run holds this job's lease."""
+
+
+class JobFailed(JobError):
+    """The job's work failed as a whole; the message says which part."""
+
+
+class RequestError(OddWonsError):
+    status = 400
+
+
+class BadRequest(RequestError):
+    status = 400
+
+
+class Unauthorized(RequestError):
+    status = 401
+
+
+class Forbidden(RequestError):
+    """The caller is known but the tier does not include this; `upgrade_to` names the tier that does."""
+
+    status = 403
+
+    def __init__(self, message: str, upgrade_to: str | None = None) -> None:
+        super().__init__(message)
+        self.upgrade_to = upgrade_to
+
+
+class NotFound(RequestError):
+    status = 404
+
+
+class TooLarge(RequestError):
+    status = 413

@@ -1,0 +1,208 @@
+"""The words of the business as types: what a venue lists, what we detect, what we publish. No behaviour beyond them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal
+
+Platform = Literal["kalshi", "polymarket"]
+PLATFORMS: tuple[Platform, ...] = ("kalshi", "polymarket")
+
+
+class MarketStatus(StrEnum):
+    """Where a market is in its life. Only OPEN can be traded; only FINAL has an outcome that will not change."""
+
+    UNOPENED = "unopened"
+    OPEN = "open"
+    PAUSED = "paused"
+    CLOSED = "closed"
+    DETERMINED = "determined"
+    DISPUTED = "disputed"
+    FINAL = "final"
+
+
+class Tier(StrEnum):
+    FREE = "free"
+    BASIC = "basic"
+    PREMIUM = "premium"
+    PRO = "pro"
+
+
+TIER_RANK = {Tier.FREE: 0, Tier.BASIC: 1, Tier.PREMIUM: 2, Tier.PRO: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A venue's group of markets. `exhaustive` is None unless the venue proves that one outcome must win."""
+
+    platform: Platform
+    event_id: str
+    title: str
+    category: str | None
+    series: str | None
+    mutually_exclusive: bool
+    exhaustive: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeeFacts:
+    """What the venue says a taker pays: `rate` * (p(1-p))^`exponent` dollars a contract. None where it says nothing."""
+
+    rate: Decimal
+    exponent: Decimal
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a market promises. Changes seldom; `digest` changes exactly when any of it does."""
+
+    platform: Platform
+    market_id: str
+    event_id: str | None
+    title: str
+    rules: str
+    category: str | None
+    yes_label: str
+    no_label: str
+    url: str
+    open_time: datetime | None
+    close_time: datetime | None
+    yes_token: str | None
+    no_token: str | None
+    fee: FeeFacts | None
+    digest: int
+    raw: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a buyer sees now. Prices are dollars in [0, 1] a contract; None is unknown, never 0 or 0.5.
+
+    `volume` is cumulative in the venue's own unit (Kalshi: contracts, Polymarket: dollars).
+    """
+
+    price: Decimal | None
+    yes_price: Decimal | None
+    no_price: Decimal | None
+    last_price: Decimal | None
+    volume: Decimal | None
+    volume_24h: Decimal | None
+    open_interest: Decimal | None
+    liquidity: Decimal | None
+    yes_size: Decimal | None = None
+    no_size: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a market ended: `payout` dollars a YES contract, None until the venue's authoritative field says so."""
+
+    result: Literal["yes", "no", "scalar"] | None
+    payout: Decimal | None
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One row of a venue's listing, parsed."""
+
+    terms: Terms
+    status: MarketStatus
+    quote: Quote
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class Page:
+    """What one answer of a venue held: every row is in `markets` or counted in `skipped` under a reason.
+
+    `doubts` counts single fields that were unusable and are stored as unknown.
+    """
+
+    events: list[Event] = field(default_factory=list)
+    markets: list[Market] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    doubts: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMarket:
+    """A tradable market as analysis sees it. `fee_rate` None means that its taker fee is unknown."""
+
+    platform: Platform
+    market_id: str
+    event_id: str | None
+    title: str
+    category: str | None
+    close_time: datetime | None
+    yes_token: str | None
+    mutually_exclusive: bool
+    price: Decimal | None
+    yes_price: Decimal | None
+    no_price: Decimal | None
+    volume: Decimal | None
+    volume_24h: Decimal | None
+    quoted_at: datetime
+    fee_rate: Decimal | None
+    fee_exponent: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One step of a book: `size` contracts at `price` dollars."""
+
+    price: Decimal
+    size: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What can be bought now, best first. Buying NO at 1-p is selling YES to a bid at p."""
+
+    platform: Platform
+    market_id: str
+    yes_asks: tuple[Level, ...]
+    no_asks: tuple[Level, ...]
+    read_at: datetime
+    top_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """One period of a venue's own history. `volume` is what traded in it, None where the venue does not say."""
+
+    market_id: str
+    end: datetime
+    price: Decimal | None
+    yes_price: Decimal | None
+    no_price: Decimal | None
+    volume: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One detector's find. `numbers` is what made the score, by the names the evidence uses."""
+
+    platform: Platform
+    market_id: str
+    event_id: str | None
+    category: str | None
+    detector: str
+    score: float
+    numbers: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One numbered line of evidence: the only numbers an insight may speak."""
+
+    id: str
+    name: str
+    label: str
+    value: str
+    unit: str

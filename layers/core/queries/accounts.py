@@ -1,0 +1,124 @@
+"""Users, their tiers and what Stripe said of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from core.db import Connection
+from core.models import TIER_RANK, Tier
+
+
+async def tier_of(connection: Connection, user_id: str) -> Tier | None:
+    """None for a user who does not exist or was deleted."""
+    tier = await connection.fetchval("SELECT tier FROM users WHERE id = $1::uuid AND deleted_at IS NULL", user_id)
+    return None if tier is None else Tier(tier)
+
+
+async def upsert_user(connection: Connection, email: str, tier: Tier, now: datetime) -> str:
+    """The id of the user with this address, created or moved to `tier`."""
+    user_id: str = await connection.fetchval(
+        """
+        INSERT INTO users (email, tier, created_at, email_verified_at) VALUES (lower($1), $2, $3, $3)
+        ON CONFLICT (email) WHERE deleted_at IS NULL DO UPDATE SET tier = excluded.tier RETURNING id::text
+        """,
+        email,
+        tier.value,
+        now,
+    )
+    return user_id
+
+
+async def insert_stripe_event(
+    connection: Connection, event_id: str, kind: str, created_at: datetime, received_at: datetime, body: dict[str, Any]
+) -> bool:
+    """False when this event was handled before; True when it is new or an earlier attempt at it failed."""
+    handled = await connection.fetchval(
+        """
+        INSERT INTO stripe_events AS known (id, type, created_at, received_at, body) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (id) DO UPDATE SET received_at = known.received_at RETURNING handled_at
+        """,
+        event_id,
+        kind,
+        created_at,
+        received_at,
+        body,
+    )
+    return handled is None
+
+
+async def mark_stripe_event_handled(
+    connection: Connection, event_id: str, now: datetime, parked_because: str | None
+) -> None:
+    await connection.execute(
+        "UPDATE stripe_events SET handled_at = $2, parked_because = $3 WHERE id = $1", event_id, now, parked_because
+    )
+
+
+async def user_of_customer(connection: Connection, customer_id: str, user_id: str | None) -> str | None:
+    """The user of a Stripe customer; a first event may name the user itself, which then owns the customer."""
+    found: str | None = await connection.fetchval(
+        "SELECT id::text FROM users WHERE stripe_customer_id = $1 AND deleted_at IS NULL", customer_id
+    )
+    if found is None and user_id is not None:
+        found = await connection.fetchval(
+            """
+            UPDATE users SET stripe_customer_id = $1
+            WHERE id = $2::uuid AND stripe_customer_id IS NULL AND deleted_at IS NULL RETURNING id::text
+            """,
+            customer_id,
+            user_id,
+        )
+    return found
+
+
+async def upsert_subscription(
+    connection: Connection,
+    subscription_id: str,
+    user_id: str,
+    status: str,
+    tier: Tier,
+    current_period_end: datetime | None,
+    told_at: datetime,
+) -> bool:
+    """False when something newer was told before: events come in any order."""
+    row = await connection.fetchrow(
+        """
+        INSERT INTO subscriptions AS old (stripe_subscription_id, user_id, status, tier, current_period_end, told_at)
+        VALUES ($1, $2::uuid, $3, $4, $5, $6)
+        ON CONFLICT (stripe_subscription_id) DO UPDATE SET status = excluded.status, tier = excluded.tier,
+            current_period_end = excluded.current_period_end, told_at = excluded.told_at
+        WHERE old.told_at <= excluded.told_at RETURNING 1
+        """,
+        subscription_id,
+        user_id,
+        status,
+        tier.value,
+        current_period_end,
+        told_at,
+    )
+    return row is not None
+
+
+async def set_tier_from_subscriptions(
+    connection: Connection, user_id: str, statuses_with_access: tuple[str, ...], now: datetime, cause: str
+) -> Tier:
+    """The best tier among the user's subscriptions that give access, written with an audit row when it changed."""
+    before = await connection.fetchval("SELECT tier FROM users WHERE id = $1::uuid FOR UPDATE", user_id)
+    rows = await connection.fetch(
+        "SELECT tier FROM subscriptions WHERE user_id = $1::uuid AND status = ANY($2::text[])",
+        user_id,
+        list(statuses_with_access),
+    )
+    tier = max((Tier(row["tier"]) for row in rows), key=TIER_RANK.__getitem__, default=Tier.FREE)
+    if tier != before:
+        await connection.execute("UPDATE users SET tier = $2 WHERE id = $1::uuid", user_id, tier.value)
+        await connection.execute(
+            "INSERT INTO tier_changes (user_id, at, from_tier, to_tier, cause) VALUES ($1::uuid, $2, $3, $4, $5)",
+            user_id,
+            now,
+            before,
+            tier.value,
+            cause,
+        )
+    return tier

@@ -1,0 +1,227 @@
+"""What an analyze run reads and writes: history, patterns, pairs, opportunities, insights, digests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from core.arbitrage.fees import kalshi_rate
+from core.db import Connection
+from core.models import OpenMarket, Pattern, Platform
+
+
+async def open_markets(connection: Connection) -> list[OpenMarket]:
+    """Every open, listed market with its latest quote and its fee facts, in the order of its keys."""
+    rows = await connection.fetch(
+        """
+        SELECT m.platform, m.market_id, m.event_id, m.title, m.category, m.close_time, m.yes_token,
+               coalesce(e.mutually_exclusive, false) AS mutually_exclusive,
+               l.price, l.yes_price, l.no_price, l.volume, l.volume_24h, l.time AS quoted_at,
+               m.fee_rate, m.fee_exponent, f.fee_type, f.fee_multiplier
+        FROM markets m JOIN market_latest l USING (platform, market_id)
+        LEFT JOIN events e USING (platform, event_id)
+        LEFT JOIN series_fees f ON m.platform = 'kalshi' AND f.series = e.series
+        WHERE m.status = 'open' AND m.listed ORDER BY m.platform, m.market_id
+        """
+    )
+    return [_open_market(dict(row)) for row in rows]
+
+
+def _open_market(values: dict[str, Any]) -> OpenMarket:
+    fee_type, multiplier = values.pop("fee_type"), values.pop("fee_multiplier")
+    if values["platform"] == "kalshi":
+        values |= {"fee_rate": kalshi_rate(fee_type, multiplier), "fee_exponent": Decimal(1)}
+    values["fee_exponent"] = values["fee_exponent"] or Decimal(1)
+    return OpenMarket(**values)
+
+
+async def hourly_closes(connection: Connection, now: datetime, hours: int) -> list[tuple[str, str, int, Any, Any]]:
+    """(platform, market_id, age in hours, price, volume): the last snapshot of each of the last `hours` hours."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT ON (s.platform, s.market_id, age) s.platform, s.market_id,
+               floor(extract(epoch FROM $1::timestamptz - s.time) / 3600)::int AS age,
+               s.price::float8, s.volume::float8
+        FROM market_snapshots s JOIN markets m USING (platform, market_id)
+        WHERE s.time > $1::timestamptz - make_interval(hours => $2) AND s.time <= $1
+          AND m.status = 'open' AND m.listed
+        ORDER BY s.platform, s.market_id, age, s.time DESC
+        """,
+        now,
+        hours,
+    )
+    return [tuple(row) for row in rows]
+
+
+async def rules_of(connection: Connection, platform: Platform, market_ids: Sequence[str]) -> dict[str, str]:
+    rows = await connection.fetch(
+        "SELECT market_id, rules FROM markets WHERE platform = $1 AND market_id = ANY($2::text[])",
+        platform,
+        list(market_ids),
+    )
+    return {row["market_id"]: row["rules"] for row in rows}
+
+
+async def insert_patterns(connection: Connection, patterns: Iterable[Pattern], now: datetime) -> None:
+    await connection.executemany(
+        """
+        INSERT INTO patterns (detected_at, platform, market_id, event_id, category, detector, score, numbers)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING
+        """,
+        [
+            (now, p.platform, p.market_id, p.event_id, p.category, p.detector, Decimal(str(p.score)), p.numbers)
+            for p in patterns
+        ],
+    )
+
+
+async def upsert_pairs(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Rows: kalshi id, polymarket id, relation, same side, confidence, settlement risk, reasons, decided at."""
+    await connection.executemany(
+        """
+        INSERT INTO pairs AS old (kalshi_market_id, polymarket_market_id, relation, same_side, confidence,
+            settlement_risk, reasons, decided_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (kalshi_market_id, polymarket_market_id) DO UPDATE SET relation = excluded.relation,
+            same_side = excluded.same_side, confidence = excluded.confidence,
+            settlement_risk = excluded.settlement_risk, reasons = excluded.reasons, decided_at = excluded.decided_at
+        WHERE (old.relation, old.same_side, old.confidence, old.settlement_risk, old.reasons) IS DISTINCT FROM
+            (excluded.relation, excluded.same_side, excluded.confidence, excluded.settlement_risk, excluded.reasons)
+        """,
+        list(rows),
+    )
+
+
+async def replace_opportunities(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime
+) -> tuple[int, int]:
+    """Publishes this run's quotes and withdraws the living ones before it. Returns (published, withdrawn).
+
+    An opportunity that was alive keeps the time at which it was first seen.
+    """
+    before = await connection.fetch(
+        """
+        UPDATE arbitrage_opportunities SET status = CASE WHEN expires_at <= $1 THEN 'expired' ELSE 'withdrawn' END,
+               withdrawn_at = CASE WHEN expires_at <= $1 THEN NULL ELSE $1 END
+        WHERE status = 'active' RETURNING kalshi_market_id, polymarket_market_id, first_seen_at
+        """,
+        now,
+    )
+    first_seen = {(row[0], row[1]): row[2] for row in before}
+    await connection.executemany(
+        """
+        INSERT INTO arbitrage_opportunities (opportunity_type, kalshi_market_id, polymarket_market_id, description,
+            edge_percentage, net_edge_usd, cost_usd, shares, execution_steps, risks, settlement_risk,
+            confidence_score, quoted_at, first_seen_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING
+        """,
+        [
+            (
+                row["opportunity_type"],
+                row["kalshi_market_id"],
+                row["polymarket_market_id"],
+                row["description"],
+                row["edge_percentage"],
+                row["net_edge_usd"],
+                row["cost_usd"],
+                row["shares"],
+                row["execution_steps"],
+                row["risks"],
+                row["settlement_risk"],
+                row["confidence_score"],
+                row["quoted_at"],
+                first_seen.get((row["kalshi_market_id"], row["polymarket_market_id"]), row["quoted_at"]),
+                row["expires_at"],
+            )
+            for row in rows
+        ],
+    )
+    again = {(row["kalshi_market_id"], row["polymarket_market_id"]) for row in rows}
+    return len(rows), len(set(first_seen) - again)
+
+
+async def alive_insights(connection: Connection, now: datetime) -> set[tuple[str, str]]:
+    """(platform, market_id) of insights that still stand, after those whose time is up are marked so."""
+    await connection.execute(
+        "UPDATE ai_insights SET status = 'expired', ended_at = expires_at WHERE status = 'active' AND expires_at <= $1",
+        now,
+    )
+    rows = await connection.fetch("SELECT platform, market_id FROM ai_insights WHERE status = 'active'")
+    return {(row["platform"], row["market_id"]) for row in rows}
+
+
+_INSIGHT_COLUMNS = (
+    "platform market_id market_title pattern_type pattern_score category ai_recommendation "
+    "confidence_score confidence_basis win_probability one_liner reasoning risk_factors "
+    "suggested_position edge_explanation time_sensitivity net_edge_cents evidence evidence_digest "
+    "answer price_at_emission yes_price_at_emission no_price_at_emission model prompt_version "
+    "prompt_tokens cached_tokens completion_tokens cost_usd created_at expires_at"
+).split()
+_INSERT_INSIGHT = (
+    f"INSERT INTO ai_insights ({', '.join(_INSIGHT_COLUMNS)}) "  # noqa: S608  column names of our own
+    f"VALUES ({', '.join(f'${n}' for n in range(1, len(_INSIGHT_COLUMNS) + 1))}) "
+    "ON CONFLICT (platform, market_id) WHERE status = 'active' DO NOTHING RETURNING id::text"
+)
+
+
+async def insert_insight(connection: Connection, row: Mapping[str, Any]) -> str | None:
+    """The new insight's id, or None when its market has a living one already."""
+    inserted: str | None = await connection.fetchval(_INSERT_INSIGHT, *(row[name] for name in _INSIGHT_COLUMNS))
+    return inserted
+
+
+async def insert_withheld(
+    connection: Connection, now: datetime, pattern: Pattern, reason: str, detail: str, model: str, cost: Decimal
+) -> None:
+    await connection.execute(
+        """
+        INSERT INTO withheld_insights (at, platform, market_id, reason, detail, model, cost_usd)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        """,
+        now,
+        pattern.platform,
+        pattern.market_id,
+        reason,
+        detail[:2_000],
+        model,
+        cost,
+    )
+
+
+async def spent_usd(connection: Connection, since: datetime) -> Decimal:
+    """What answers cost since then, published or withheld."""
+    spent: Decimal = await connection.fetchval(
+        """
+        SELECT coalesce((SELECT sum(cost_usd) FROM ai_insights WHERE created_at >= $1), 0)
+             + coalesce((SELECT sum(cost_usd) FROM withheld_insights WHERE at >= $1), 0)
+        """,
+        since,
+    )
+    return spent
+
+
+async def upsert_digest(connection: Connection, row: Mapping[str, Any]) -> None:
+    await connection.execute(
+        """
+        INSERT INTO digests (day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities,
+            watchlist, insight_ids, model)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::uuid[], $9)
+        ON CONFLICT (day) DO NOTHING
+        """,
+        row["day"],
+        row["created_at"],
+        row["top_picks"],
+        row["avoid_list"],
+        row["market_sentiment"],
+        row["arbitrage_opportunities"],
+        row["watchlist"],
+        row["insight_ids"],
+        row["model"],
+    )
+
+
+async def has_digest(connection: Connection, day: date) -> bool:
+    found: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM digests WHERE day = $1)", day)
+    return found

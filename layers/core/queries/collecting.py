@@ -1,0 +1,303 @@
+"""What a collect run writes: a batch is staged by COPY, compared inside the database, and only differences are stored.
+
+Uploading the small staged rows instead of downloading what is stored keeps a hosted database's egress near nothing,
+and the comparison cannot be stale: it happens in the transaction that writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from core.db import Connection
+from core.models import Candle, Event, Market, Platform
+
+_STAGE = """
+CREATE TEMP TABLE IF NOT EXISTS staged (
+    platform text, market_id text, status text, result text, payout numeric, settled_at timestamptz,
+    terms_digest bigint, price numeric, yes_price numeric, no_price numeric, last_price numeric, volume numeric,
+    volume_24h numeric, open_interest numeric, liquidity numeric, yes_size numeric, no_size numeric
+) ON COMMIT DELETE ROWS
+"""
+
+_UPSERT_TERMS = """
+INSERT INTO markets (platform, market_id, event_id, title, rules, category, yes_label, no_label, url, open_time,
+    close_time, yes_token, no_token, fee_kind, fee_rate, fee_exponent, status, result, payout, settled_at,
+    terms_digest, raw_data, first_seen_at, terms_seen_at, status_seen_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+    $23, $23, $23)
+ON CONFLICT (platform, market_id) DO UPDATE SET
+    event_id = coalesce(excluded.event_id, markets.event_id), title = excluded.title, rules = excluded.rules,
+    category = coalesce(excluded.category, markets.category), yes_label = excluded.yes_label,
+    no_label = excluded.no_label, url = excluded.url, open_time = excluded.open_time,
+    close_time = excluded.close_time, yes_token = excluded.yes_token, no_token = excluded.no_token,
+    fee_kind = excluded.fee_kind, fee_rate = excluded.fee_rate, fee_exponent = excluded.fee_exponent,
+    terms_digest = excluded.terms_digest, raw_data = excluded.raw_data, terms_seen_at = excluded.terms_seen_at
+"""
+
+
+async def upsert_events(connection: Connection, events: Iterable[Event]) -> None:
+    """An event in short form (no category, no series) never erases what its own listing said."""
+    rows = {event.event_id: event for event in events}
+    await connection.executemany(
+        """
+        INSERT INTO events AS old (platform, event_id, title, category, series, mutually_exclusive, exhaustive)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT (platform, event_id) DO UPDATE SET
+            title = excluded.title, category = coalesce(excluded.category, old.category),
+            series = coalesce(excluded.series, old.series), mutually_exclusive = excluded.mutually_exclusive,
+            exhaustive = excluded.exhaustive
+        WHERE (old.title, old.category, old.series, old.mutually_exclusive, old.exhaustive) IS DISTINCT FROM
+            (excluded.title, coalesce(excluded.category, old.category), coalesce(excluded.series, old.series),
+             excluded.mutually_exclusive, excluded.exhaustive)
+        """,
+        [
+            (e.platform, e.event_id, e.title, e.category, e.series, e.mutually_exclusive, e.exhaustive)
+            for e in rows.values()
+        ],
+    )
+
+
+async def stage(connection: Connection, markets: Sequence[Market]) -> None:
+    """Copies a batch into this transaction's staging table; market ids in it are unique."""
+    await connection.execute(_STAGE)
+    await connection.copy_records_to_table("staged", records=[_staged(market) for market in markets])
+    await connection.execute("ANALYZE staged")
+
+
+def _staged(market: Market) -> tuple[Any, ...]:
+    terms, quote, outcome = market.terms, market.quote, market.outcome
+    return (
+        terms.platform,
+        terms.market_id,
+        market.status.value,
+        outcome.result,
+        outcome.payout,
+        outcome.settled_at,
+        terms.digest,
+        quote.price,
+        quote.yes_price,
+        quote.no_price,
+        quote.last_price,
+        quote.volume,
+        quote.volume_24h,
+        quote.open_interest,
+        quote.liquidity,
+        quote.yes_size,
+        quote.no_size,
+    )
+
+
+async def staged_with_new_terms(connection: Connection) -> set[str]:
+    """Ids in the staged batch that are new or whose terms changed."""
+    rows = await connection.fetch(
+        """
+        SELECT s.market_id FROM staged s LEFT JOIN markets m USING (platform, market_id)
+        WHERE m.market_id IS NULL OR m.terms_digest <> s.terms_digest
+        """
+    )
+    return {row["market_id"] for row in rows}
+
+
+async def upsert_terms(connection: Connection, markets: Iterable[Market], now: datetime) -> None:
+    await connection.executemany(_UPSERT_TERMS, [_terms_row(market, now) for market in markets])
+
+
+def _terms_row(market: Market, now: datetime) -> tuple[Any, ...]:
+    terms, outcome, fee = market.terms, market.outcome, market.terms.fee
+    return (
+        terms.platform,
+        terms.market_id,
+        terms.event_id,
+        terms.title,
+        terms.rules,
+        terms.category,
+        terms.yes_label,
+        terms.no_label,
+        terms.url,
+        terms.open_time,
+        terms.close_time,
+        terms.yes_token,
+        terms.no_token,
+        fee.kind if fee else None,
+        fee.rate if fee else None,
+        fee.exponent if fee else None,
+        market.status.value,
+        outcome.result,
+        outcome.payout,
+        outcome.settled_at,
+        terms.digest,
+        terms.raw,
+        now,
+    )
+
+
+async def mark_staged_statuses(connection: Connection, now: datetime, *, listed: bool) -> int:
+    """Moves each staged market's life on; final is never taken back, but its payout can be amended.
+
+    `listed` says that the rows come from a listing of what is open; found by id they tell nothing of that.
+    """
+    status = await connection.execute(
+        """
+        UPDATE markets m SET status = s.status, result = s.result, payout = s.payout,
+               settled_at = coalesce(s.settled_at, m.settled_at), listed = $2 OR m.listed, status_seen_at = $1
+        FROM staged s
+        WHERE m.platform = s.platform AND m.market_id = s.market_id
+          AND (m.status, m.result, m.payout, m.listed) IS DISTINCT FROM (s.status, s.result, s.payout, $2 OR m.listed)
+          AND (m.status <> 'final' OR s.status = 'final')
+        """,
+        now,
+        listed,
+    )
+    return int(status.split()[-1])
+
+
+async def insert_changed_snapshots(connection: Connection, now: datetime, every_s: int) -> int:
+    """Writes a snapshot of each open staged market whose quote changed, or whose last one is `every_s` old."""
+    count: int = await connection.fetchval(
+        """
+        WITH changed AS (
+            SELECT s.* FROM staged s LEFT JOIN market_latest l USING (platform, market_id)
+            WHERE s.status = 'open' AND (
+                l.market_id IS NULL OR l.time <= $1::timestamptz - make_interval(secs => $2)
+                OR (s.price, s.yes_price, s.no_price, s.last_price, s.volume, s.open_interest, s.yes_size, s.no_size)
+                   IS DISTINCT FROM
+                   (l.price, l.yes_price, l.no_price, l.last_price, l.volume, l.open_interest, l.yes_size, l.no_size))
+        ), snapshots AS (
+            INSERT INTO market_snapshots
+                (time, market_id, platform, price, volume, yes_price, no_price, last_price, open_interest, liquidity)
+            SELECT $1::timestamptz, market_id, platform, price, volume, yes_price, no_price, last_price,
+                open_interest, liquidity FROM changed ON CONFLICT DO NOTHING RETURNING 1
+        ), latest AS (
+            INSERT INTO market_latest AS old (platform, market_id, time, price, yes_price, no_price, last_price, volume,
+                volume_24h, open_interest, liquidity, yes_size, no_size)
+            SELECT platform, market_id, $1::timestamptz, price, yes_price, no_price, last_price, volume, volume_24h,
+                open_interest, liquidity, yes_size, no_size FROM changed
+            ON CONFLICT (platform, market_id) DO UPDATE SET (time, price, yes_price, no_price, last_price, volume,
+                volume_24h, open_interest, liquidity, yes_size, no_size) = (excluded.time, excluded.price,
+                excluded.yes_price, excluded.no_price, excluded.last_price, excluded.volume, excluded.volume_24h,
+                excluded.open_interest, excluded.liquidity, excluded.yes_size, excluded.no_size)
+            WHERE old.time < excluded.time
+        )
+        SELECT count(*) FROM snapshots
+        """,
+        now,
+        every_s,
+    )
+    return count
+
+
+async def mark_unlisted(connection: Connection, platform: Platform, seen: Sequence[str], now: datetime) -> int:
+    """After a complete sweep: open markets that were not in it are listed no more (settling finds out why)."""
+    status = await connection.execute(
+        """
+        UPDATE markets SET listed = false, status_seen_at = $3
+        WHERE platform = $1 AND listed AND status <> 'final' AND NOT market_id = ANY($2::text[])
+        """,
+        platform,
+        list(seen),
+        now,
+    )
+    return int(status.split()[-1])
+
+
+async def upsert_series_fees(
+    connection: Connection, rows: Sequence[tuple[str, str | None, str | None, Decimal | None]], now: datetime
+) -> None:
+    await connection.executemany(
+        """
+        INSERT INTO series_fees (series, category, fee_type, fee_multiplier, read_at) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (series) DO UPDATE SET category = excluded.category, fee_type = excluded.fee_type,
+            fee_multiplier = excluded.fee_multiplier, read_at = excluded.read_at
+        """,
+        [(*row, now) for row in rows],
+    )
+
+
+async def unsettled_ids(connection: Connection, platform: Platform, now: datetime, limit: int) -> list[str]:
+    """Markets whose end is due: closed by time or by status, or gone from the listing. Longest unvisited first."""
+    rows = await connection.fetch(
+        """
+        SELECT market_id FROM markets
+        WHERE platform = $1 AND status <> 'final'
+          AND (NOT listed OR close_time <= $2 OR status IN ('closed', 'determined', 'disputed'))
+        ORDER BY status_seen_at LIMIT $3
+        """,
+        platform,
+        now,
+        limit,
+    )
+    return [row["market_id"] for row in rows]
+
+
+async def mark_visited(connection: Connection, platform: Platform, market_ids: Sequence[str], now: datetime) -> None:
+    await connection.execute(
+        "UPDATE markets SET status_seen_at = $3 WHERE platform = $1 AND market_id = ANY($2::text[])",
+        platform,
+        list(market_ids),
+        now,
+    )
+
+
+async def backfillable(connection: Connection, platform: Platform) -> dict[str, str | None]:
+    """Open markets without backfilled history yet: market id -> YES token."""
+    rows = await connection.fetch(
+        """
+        SELECT market_id, yes_token FROM markets m
+        WHERE platform = $1 AND status = 'open' AND NOT EXISTS (
+            SELECT FROM market_snapshots s
+            WHERE s.platform = m.platform AND s.market_id = m.market_id AND s.backfilled)
+        """,
+        platform,
+    )
+    return {row["market_id"]: row["yes_token"] for row in rows}
+
+
+async def insert_candles(connection: Connection, platform: Platform, candles: Sequence[Candle]) -> int:
+    """Stores past candles as snapshots. Cumulative volumes are counted back from the first snapshot of our own."""
+    await connection.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS staged_candles (market_id text, time timestamptz, price numeric, "
+        "yes_price numeric, no_price numeric, volume numeric) ON COMMIT DELETE ROWS"
+    )
+    records = [(c.market_id, c.end, c.price, c.yes_price, c.no_price, c.volume) for c in candles]
+    await connection.copy_records_to_table("staged_candles", records=records)
+    status = await connection.execute(
+        """
+        WITH own AS (
+            SELECT DISTINCT ON (market_id) market_id, time, volume FROM market_snapshots
+            WHERE platform = $1 AND NOT backfilled AND market_id IN (SELECT market_id FROM staged_candles)
+            ORDER BY market_id, time
+        ), placed AS (
+            -- the candle still open when our own first snapshot was taken counts too: its trades are in that snapshot
+            SELECT c.market_id, c.time, c.price, c.yes_price, c.no_price, own.time AS own_time,
+                   own.volume - coalesce(sum(c.volume) OVER (
+                       PARTITION BY c.market_id ORDER BY c.time DESC
+                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS volume, c.volume AS traded
+            FROM staged_candles c JOIN own USING (market_id) WHERE c.time - interval '1 hour' < own.time
+        )
+        INSERT INTO market_snapshots (time, market_id, platform, price, volume, yes_price, no_price, backfilled)
+        SELECT time, market_id, $1, price, CASE WHEN traded IS NOT NULL AND volume >= 0 THEN volume END,
+               yes_price, no_price, true FROM placed WHERE time < own_time
+        ON CONFLICT DO NOTHING
+        """,
+        platform,
+    )
+    return int(status.split()[-1])
+
+
+async def delete_old_snapshots(connection: Connection, before: datetime) -> int:
+    status = await connection.execute("DELETE FROM market_snapshots WHERE time < $1", before)
+    return int(status.split()[-1])
+
+
+async def latest_prices(connection: Connection) -> list[tuple[str, str, str | None, str | None, str | None, str]]:
+    """(platform, market_id, price, yes_price, no_price, time) of every open market, as text for the cache."""
+    rows = await connection.fetch(
+        """
+        SELECT l.platform, l.market_id, l.price::text, l.yes_price::text, l.no_price::text, l.time::text
+        FROM market_latest l JOIN markets m USING (platform, market_id) WHERE m.status = 'open' AND m.listed
+        """
+    )
+    return [tuple(row) for row in rows]

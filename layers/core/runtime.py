@@ -1,0 +1,205 @@
+"""How work runs on every host: the job table, the lease that keeps a job single, its record, deadline and clock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+from core import db, log
+from core.cache import Cache, make_cache
+from core.errors import ConfigError, JobFailed, JobOverlap, OddWonsError, UnknownJob
+from core.queries import jobs as job_queries
+from core.settings import Settings, load, simulated_now
+
+logger = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One entry of the schedule: `cron` in UTC (None: by hand), `function` the folder its work lives in."""
+
+    name: str
+    cron: str | None
+    function: str
+    deadline_s: int | None
+
+
+JOBS: Mapping[str, Job] = {
+    job.name: job
+    for job in (
+        Job("collect", "*/15 * * * *", "collect", 600),
+        Job("settle", "10 * * * *", "collect", 600),
+        Job("upkeep", "10 3 * * *", "collect", 1_800),
+        Job("backfill", None, "collect", None),
+        Job("analyze", "5,20,35,50 * * * *", "analyze", 600),
+        Job("requests", "*/5 * * * *", "analyze", 240),
+        Job("digest", "0 13 * * *", "analyze", 600),
+        Job("base-rates", "10 2 * * *", "analyze", 3_600),
+        Job("grade", "25 * * * *", "analyze", 600),
+        Job("reconcile", "10 4 * * *", "stripe_webhook", 1_800),
+    )
+}
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Generic[S]):
+    """What a job's work is given. `now` is when the run began; `clock` is for what must be stamped later."""
+
+    job: Job
+    settings: S
+    pool: db.Pool
+    cache: Cache
+    clock: Clock
+    now: datetime
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[db.Connection]:
+        async with db.acquire(self.pool, self.settings.database_connect_timeout_s) as connection:
+            async with connection.transaction():
+                yield connection
+
+
+Work = Callable[[Run[S]], Awaitable[Summary]]
+
+
+def make_clock(settings: Settings) -> Clock:
+    def now() -> datetime:
+        return simulated_now(settings, time.time()) or datetime.now(UTC)
+
+    return now
+
+
+async def run_job(name: str, work: Mapping[str, Work[S]], settings: S) -> Summary:
+    """Runs one job under its lease and deadline and records it. Raises what the work raised, and JobOverlap."""
+    job = JOBS.get(name)
+    if job is None or name not in work:
+        known = ", ".join(sorted(work))
+        raise UnknownJob(f"no job {name!r} here; this function runs: {known}")
+    clock = make_clock(settings)
+    pool, cache = await db.make_pool(settings), make_cache(settings)
+    try:
+        async with _lease(pool, job, settings) as holder:
+            run = Run(job, settings, pool, cache, clock, clock())
+            return await _recorded(run, work[name], holder)
+    finally:
+        await cache.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(settings.database_connect_timeout_s):
+                await pool.close()
+
+
+async def _recorded(run: Run[S], work: Work[S], holder: str) -> Summary:
+    run_id = str(uuid4())
+    async with run.transaction() as connection:
+        await job_queries.insert_run(connection, run_id, run.job.name, holder, run.now)
+    started = time.monotonic()
+    error: str | None = None
+    summary: Summary = {}
+    try:
+        async with asyncio.timeout(run.job.deadline_s):
+            summary = await work(run)
+            return summary
+    except TimeoutError:
+        error = f"deadline of {run.job.deadline_s} s passed"
+        raise JobFailed(f"{run.job.name}: {error}") from None
+    except BaseException as failure:
+        error = f"{type(failure).__name__}: {failure}"[:2_000]
+        raise
+    finally:
+        seconds = time.monotonic() - started
+        async with run.transaction() as connection:
+            await job_queries.mark_run_ended(connection, run_id, run.clock(), seconds, summary, error)
+
+
+@asynccontextmanager
+async def _lease(pool: db.Pool, job: Job, settings: Settings) -> AsyncIterator[str]:
+    """Holds the job's lease and renews it; the body is cancelled when it is lost to another holder."""
+    holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    ttl_s, connect_s = settings.lease_ttl_s, settings.database_connect_timeout_s
+    async with db.acquire(pool, connect_s) as connection:
+        if not await job_queries.take_lease(connection, job.name, holder, ttl_s):
+            raise JobOverlap(f"{job.name}: another run is under way")
+    body = asyncio.current_task()
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(ttl_s / 3)
+            async with db.acquire(pool, connect_s) as connection:
+                if not await job_queries.renew_lease(connection, job.name, holder, ttl_s):
+                    logger.error("lease lost", extra={"job": job.name})
+                    if body is not None:
+                        body.cancel("lease lost")
+                    return
+
+    renewal = asyncio.create_task(renew())
+    try:
+        yield holder
+    finally:
+        renewal.cancel()
+        with suppress(asyncio.CancelledError, OddWonsError):
+            await renewal
+        async with db.acquire(pool, connect_s) as connection:
+            await job_queries.release_lease(connection, job.name, holder)
+
+
+def invoke(name: str, work: Mapping[str, Work[S]], kind: type[S]) -> Summary:
+    """One job for a host that calls functions (Lambda, Cloud Run): the summary, or the error it raised.
+
+    A fresh event loop is right here: a job opens and closes all it uses.
+    """
+    settings = load(kind)
+    log.configure(settings.log_level)
+    try:
+        return {"job": name, "status": "ok", "summary": asyncio.run(run_job(name, work, settings))}
+    except JobOverlap as error:
+        logger.info(str(error))
+        return {"job": name, "status": "overlap", "detail": str(error)}
+
+
+def cron_main(default_job: str, work: Mapping[str, Work[S]], kind: type[S], argv: list[str] | None = None) -> int:
+    """One job for a host that runs commands: prints the outcome as one JSON line, returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    name = arguments[0] if arguments else default_job
+    job = JOBS.get(name)
+    if job is not None and job.deadline_s is not None:
+        _exit_hard_after(job.deadline_s + 30)
+    try:
+        outcome = invoke(name, work, kind)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except OddWonsError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        return 1
+    sys.stdout.write(json.dumps(outcome, default=str) + "\n")
+    return 0
+
+
+def _exit_hard_after(seconds: float) -> None:
+    """No scheduler we run on kills a stuck run, and a stuck one would block all that follow."""
+
+    def give_up() -> None:
+        sys.stderr.write("hard deadline passed\n")
+        sys.stderr.flush()
+        os._exit(3)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()

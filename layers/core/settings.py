@@ -1,0 +1,150 @@
+"""The environment, read once at start. One class per function: what a function does not need it does not ask for."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal, TypeVar
+
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import ConfigError
+
+Environment = Literal["development", "staging", "production"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class Settings(BaseSettings):
+    """What every function reads. Empty variables count as unset."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    environment: Environment = "development"
+    log_level: LogLevel = "INFO"
+
+    database_url: SecretStr
+    database_pool_size: int = Field(default=4, ge=1, le=50)
+    database_timeout_s: float = Field(default=10.0, gt=0, le=600)
+    database_connect_timeout_s: float = Field(default=5.0, gt=0, le=60)
+    database_statement_cache: int = Field(default=100, ge=0, le=10_000, description="0 behind a transaction pooler")
+
+    upstash_redis_rest_url: str | None = None
+    upstash_redis_rest_token: SecretStr | None = None
+    redis_url: SecretStr | None = None
+    cache_timeout_s: float = Field(default=1.0, gt=0, le=30)
+
+    lease_ttl_s: float = Field(default=60.0, ge=1, le=3_600, description="a dead run's job is free again after this")
+
+    collect_interval_s: int = Field(default=900, ge=60, le=86_400)
+    analyze_interval_s: int = Field(default=900, ge=60, le=86_400)
+
+    # A moving clock for the local kit and simulations; refused in production.
+    clock_start: AwareDatetime | None = None
+    clock_origin: float | None = Field(default=None, description="unix time at which it was CLOCK_START")
+    clock_speed: float = Field(default=1.0, ge=0, le=100_000)
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Settings:
+        if self.upstash_redis_rest_url and not self.upstash_redis_rest_token:
+            raise ValueError("UPSTASH_REDIS_REST_TOKEN is needed with UPSTASH_REDIS_REST_URL")
+        if self.clock_start is not None and self.environment == "production":
+            raise ValueError("CLOCK_START is for the local kit and is refused when ENVIRONMENT=production")
+        return self
+
+
+class CollectSettings(Settings):
+    kalshi_base_url: str = "https://external-api.kalshi.com/trade-api/v2"
+    polymarket_gamma_url: str = "https://gamma-api.polymarket.com"
+    polymarket_clob_url: str = "https://clob.polymarket.com"
+    kalshi_requests_per_s: float = Field(default=5.0, gt=0, le=1_000)
+    polymarket_requests_per_s: float = Field(default=15.0, gt=0, le=1_000)
+    http_timeout_s: float = Field(default=20.0, gt=0, le=300)
+    http_attempts: int = Field(default=4, ge=1, le=20)
+    http_max_body_mb: int = Field(default=64, ge=1, le=1_024)
+    collect_max_pages: int = Field(default=5_000, ge=1, le=1_000_000)
+    control_sweep_every_s: int = Field(default=3_600, ge=0, le=86_400)
+    snapshot_every_s: int = Field(default=3_600, ge=60, le=86_400)
+    retention_days: int = Field(default=90, ge=1, le=3_650)
+    backfill_days: int = Field(default=7, ge=1, le=90)
+
+
+class AnalyzeSettings(CollectSettings):
+    ai_analysis_enabled: bool = True
+    ai_model: str = "openai/gpt-oss-20b"
+    groq_api_key: SecretStr | None = None
+    groq_base_url: str = "https://api.groq.com"
+    ai_timeout_s: float = Field(default=60.0, gt=0, le=600)
+    ai_concurrency: int = Field(default=8, ge=1, le=256)
+    ai_max_completion_tokens: int = Field(default=4_096, ge=256, le=65_536)
+    ai_budget_usd_per_day: float = Field(default=0.50, ge=0, le=10_000)
+    analyze_score_threshold: int = Field(default=50, ge=0, le=100)
+    analyze_max_insights: int = Field(default=20, ge=0, le=2_000)
+    arbitrage_min_edge_pct: float = Field(default=2.0, ge=0, le=100)
+    arbitrage_max_book_age_s: float = Field(default=30.0, gt=0, le=600)
+
+
+class ApiSettings(Settings):
+    jwt_secret: SecretStr = Field(min_length=32)
+    jwt_algorithm: Literal["HS256"] = "HS256"
+    access_token_expire_minutes: int = Field(default=30, ge=1, le=10_080)
+    cors_origins: str = ""
+    public_url: str = "http://localhost:8000"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65_535)
+    tier_fresh_s: float = Field(default=5.0, ge=0, le=60)
+    tier_grace_s: float = Field(default=300.0, ge=0, le=3_600, description="with the database away")
+    preview_tier: Literal["basic", "premium", "pro"] | None = Field(
+        default=None, description="whose view the page shows to anyone; for the local kit, refused in production"
+    )
+    insights_ttl_s: int = Field(default=300, ge=1, le=86_400)
+    arbitrage_ttl_s: int = Field(default=60, ge=1, le=86_400)
+
+    @model_validator(mode="after")
+    def _shows_nobody_elses_view(self) -> ApiSettings:
+        if self.preview_tier is not None and self.environment == "production":
+            raise ValueError("PREVIEW_TIER is for the local kit and is refused when ENVIRONMENT=production")
+        return self
+
+
+class WebhookSettings(Settings):
+    stripe_webhook_secret: SecretStr = Field(min_length=8, description="several, comma-separated, while one is rolled")
+    stripe_price_basic: str
+    stripe_price_premium: str
+    stripe_price_pro: str
+    stripe_tolerance_s: int = Field(default=300, ge=1, le=3_600)
+    webhook_max_body_kb: int = Field(default=512, ge=1, le=10_240)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65_535)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(kind: type[S], **overrides: object) -> S:
+    """Reads the environment into `kind`. Raises ConfigError whose one line names every faulty variable."""
+    try:
+        return kind(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = "; ".join(_fault(detail["loc"], detail["msg"]) for detail in error.errors(include_input=False))
+        raise ConfigError(f"environment: {faults}") from None
+
+
+def _fault(location: tuple[int | str, ...], message: str) -> str:
+    name = str(location[0]).upper() if location else ""
+    said = message.removeprefix("Value error, ")
+    return f"{name}: {said}" if name else said
+
+
+def simulated_now(settings: Settings, unix_time: float) -> datetime | None:
+    """The moving clock's time at `unix_time`, or None when the real time is meant."""
+    if settings.clock_start is None:
+        return None
+    origin = unix_time if settings.clock_origin is None else settings.clock_origin
+    return settings.clock_start + timedelta(seconds=(unix_time - origin) * settings.clock_speed)

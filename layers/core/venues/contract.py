@@ -1,0 +1,36 @@
+"""What every venue module promises: mypy checks it where VENUES is built, one contract test runs over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from core.http import VenueHttp
+from core.models import Book, Candle, Page, Platform
+from core.venues import kalshi, polymarket
+
+
+class Venue(Protocol):
+    """`http` is the venue's listing line, for books and candles its book line (Kalshi has one line for both)."""
+
+    PLATFORM: Platform
+
+    def sweep(self, http: VenueHttp, max_pages: int) -> AsyncIterator[Page]: ...
+
+    def control_sweep(self, http: VenueHttp, max_pages: int) -> AsyncIterator[Page]: ...
+
+    def fetch_by_ids(self, http: VenueHttp, market_ids: Sequence[str]) -> AsyncIterator[Page]: ...
+
+    def fetch_candles(
+        self, http: VenueHttp, tokens: Mapping[str, str | None], start: datetime, end: datetime
+    ) -> AsyncIterator[Candle]: ...
+
+    async def fetch_book(
+        self, http: VenueHttp, market_id: str, yes_token: str | None, now: datetime
+    ) -> Book | None: ...
+
+    def parse_page(self, body: Any) -> Page: ...
+
+
+VENUES: dict[Platform, Venue] = {"kalshi": kalshi, "polymarket": polymarket}

@@ -1,0 +1,116 @@
+"""Single fields of the venues' answers, read with care: unusable means None and a counted doubt, never a guess."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import orjson
+
+TITLE_CHARS = 1_000
+RULES_CHARS = 20_000
+ID_CHARS = 200
+_MICRO = Decimal("0.000001")
+_VOLUME_STEP = Decimal("0.0001")
+_VOLUME_MAX = Decimal(10) ** 15
+_ONE = Decimal(1)
+_UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def decimal(value: Any, doubts: Counter[str], name: str) -> Decimal | None:
+    """A finite number from a string, int or float (floats by their shortest repr). Absent is None without a doubt."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        doubts[f"{name}: not a number"] += 1
+        return None
+    try:
+        text = value if isinstance(value, str) else repr(value)
+        number = Decimal(text) if len(text) <= 64 else None
+    except InvalidOperation:
+        number = None
+    if number is None or not number.is_finite():
+        doubts[f"{name}: not a number"] += 1
+        return None
+    return number
+
+
+def price(value: Any, doubts: Counter[str], name: str) -> Decimal | None:
+    """A price in [0, 1] to six decimals, the finest tick either venue has."""
+    number = decimal(value, doubts, name)
+    if number is None:
+        return None
+    if not 0 <= number <= _ONE:
+        doubts[f"{name}: outside 0 to 1"] += 1
+        return None
+    return number.quantize(_MICRO)
+
+
+def amount(value: Any, doubts: Counter[str], name: str) -> Decimal | None:
+    """A volume, size or interest: not negative, below 10^15, to four decimals."""
+    number = decimal(value, doubts, name)
+    if number is None:
+        return None
+    if not 0 <= number < _VOLUME_MAX:
+        doubts[f"{name}: out of range"] += 1
+        return None
+    return number.quantize(_VOLUME_STEP)
+
+
+def moment(value: Any, doubts: Counter[str], name: str) -> datetime | None:
+    """An aware UTC time. Year 1 is how Kalshi says unknown."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or len(value) > 40:
+        doubts[f"{name}: not a time"] += 1
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+        parsed = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
+        if not value.startswith("0001-"):
+            doubts[f"{name}: not a time"] += 1
+        return None
+    return parsed if parsed.year > 1 else None
+
+
+def text(value: Any, limit: int) -> str:
+    """Text without control characters or lone surrogates, at most `limit` characters; anything else is empty."""
+    if not isinstance(value, str):
+        return ""
+    return _UNWANTED.sub("", value[: limit * 2])[:limit].strip()
+
+
+def identifier(value: Any) -> str | None:
+    """An id fit for a key: non-empty, bounded, printable; None otherwise."""
+    if not isinstance(value, str) or not 0 < len(value) <= ID_CHARS or not value.isprintable():
+        return None
+    return value
+
+
+def truth(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def digest_of(*parts: object) -> int:
+    """A signed 64-bit fingerprint of the parts, as PostgreSQL's bigint holds it."""
+    packed = orjson.dumps(parts, default=str)
+    return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "big", signed=True)
+
+
+def best_price(bid: Decimal | None, ask: Decimal | None, last: Decimal | None) -> Decimal | None:
+    """The best estimate of probability: the middle of a book at most 10 cents wide, else the last trade, else None.
+
+    Polymarket displays the same rule (docs: how prices are calculated).
+    """
+    if bid is not None and ask is not None and bid <= ask and ask - bid <= Decimal("0.10"):
+        return ((bid + ask) / 2).quantize(_MICRO)
+    return last
+
+
+def complement(probability: Decimal | None) -> Decimal | None:
+    return None if probability is None else _ONE - probability

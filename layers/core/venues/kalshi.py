@@ -1,0 +1,383 @@
+"""Kalshi's public reads (OpenAPI 3.30): listings, books, candles, series fees.
+
+Oddities that bite, each handled where it is met:
+- The object's status words (active, finalized, …) are not the filter's (open, settled, …).
+- An invalid cursor silently gives page 1 again, so a repeated first ticker or cursor ends a sweep with an error.
+- `/events` leaves out multivariate combos; `/markets` floods with them unless mve_filter=exclude.
+- Before 2026-03-12 prices also, and before that only, came as integer cents; volumes as integers.
+- An empty side is 0 for a bid, 0 or 1 for an ask; a last price of 0 means never traded.
+- Books hold bids of both sides only: a YES ask is one minus a NO bid. Recorded books ascend; the doc says otherwise.
+- Volumes are contracts; `liquidity_dollars` is always 0 and means nothing.
+- Anonymous limits are undocumented and a 429 carries no Retry-After: pace well below the keyed 20 reads a second.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from core.errors import VenueAnswerError
+from core.http import Params, VenueHttp
+from core.models import (
+    Book,
+    Candle,
+    Event,
+    Level,
+    Market,
+    MarketStatus,
+    Outcome,
+    Page,
+    Platform,
+    Quote,
+    Terms,
+)
+from core.venues import fields
+
+PLATFORM: Platform = "kalshi"
+_ZERO, _ONE, _CENT = Decimal(0), Decimal(1), Decimal("0.01")
+
+_STATUS = {
+    "initialized": MarketStatus.UNOPENED,
+    "inactive": MarketStatus.PAUSED,
+    "active": MarketStatus.OPEN,
+    "closed": MarketStatus.CLOSED,
+    "determined": MarketStatus.DETERMINED,
+    "disputed": MarketStatus.DISPUTED,
+    "amended": MarketStatus.DISPUTED,
+    "finalized": MarketStatus.FINAL,
+    "settled": MarketStatus.FINAL,
+}
+
+
+async def sweep(http: VenueHttp, max_pages: int) -> AsyncIterator[Page]:
+    """All open events with their markets nested. Raises VenueError; the pages before it are good."""
+    params: Params = {"status": "open", "with_nested_markets": "true", "limit": 200}
+    async for body in _pages(http, "/events", "events", "event_ticker", params, max_pages):
+        yield parse_page(body)
+
+
+async def control_sweep(http: VenueHttp, max_pages: int) -> AsyncIterator[Page]:
+    """All open markets that are no combos, for those that no event nested."""
+    params: Params = {"status": "open", "mve_filter": "exclude", "limit": 1000}
+    async for body in _pages(http, "/markets", "markets", "ticker", params, max_pages):
+        yield parse_page(body)
+
+
+async def fetch_by_ids(http: VenueHttp, market_ids: Sequence[str]) -> AsyncIterator[Page]:
+    """Markets by ticker, 100 a request, whatever their status; unknown tickers are left out."""
+    for start in range(0, len(market_ids), 100):
+        chunk = market_ids[start : start + 100]
+        body = await http.get_json("/markets", {"tickers": ",".join(chunk), "limit": 1000, "mve_filter": "exclude"})
+        yield parse_page(body)
+
+
+async def fetch_series_fees(http: VenueHttp) -> list[tuple[str, str | None, str | None, Decimal | None]]:
+    """(series, category, fee_type, fee_multiplier) of every series; the endpoint has no paging."""
+    body = await http.get_json("/series")
+    rows = body.get("series") if isinstance(body, dict) else None
+    if not isinstance(rows, list):
+        raise VenueAnswerError("kalshi /series: no list of series")
+    return [fees for row in rows if isinstance(row, dict) and (fees := parse_series_fee(row)) is not None]
+
+
+async def fetch_book(http: VenueHttp, market_id: str, yes_token: str | None, now: datetime) -> Book | None:
+    """The book, or None where the venue refuses it without a key or has none."""
+    try:
+        body = await http.get_json(f"/markets/{market_id}/orderbook", {"depth": 0})
+    except VenueAnswerError:
+        return None
+    return parse_book(body, market_id, now)
+
+
+async def fetch_candles(
+    http: VenueHttp, tokens: Mapping[str, str | None], start: datetime, end: datetime
+) -> AsyncIterator[Candle]:
+    """Hourly candles. A request may hold 100 tickers and 10,000 candles; Kalshi has no tokens, only the keys count."""
+    market_ids = list(tokens)
+    hours = max(1, int((end - start).total_seconds() // 3600) + 1)
+    size = max(1, min(100, 10_000 // hours))
+    for first in range(0, len(market_ids), size):
+        params: Params = {
+            "market_tickers": ",".join(market_ids[first : first + size]),
+            "start_ts": int(start.timestamp()),
+            "end_ts": int(end.timestamp()),
+            "period_interval": 60,
+        }
+        for candle in parse_candles(await http.get_json("/markets/candlesticks", params)):
+            yield candle
+
+
+async def _pages(
+    http: VenueHttp, path: str, key: str, id_key: str, params: Params, max_pages: int
+) -> AsyncIterator[dict[str, Any]]:
+    cursor, seen_cursors, first_ids = "", {""}, set()
+    for _ in range(max_pages):
+        body = await http.get_json(path, params | ({"cursor": cursor} if cursor else {}))
+        rows = body.get(key) if isinstance(body, dict) else None
+        if not isinstance(rows, list):
+            raise VenueAnswerError(f"kalshi {path}: no list of {key}")
+        first = rows[0].get(id_key) if rows and isinstance(rows[0], dict) else None
+        if cursor and first is not None and first in first_ids:
+            raise VenueAnswerError(f"kalshi {path}: the page from {first} was given again")
+        first_ids.add(first)
+        yield body
+        cursor = body.get("cursor") or ""
+        if not cursor:
+            return
+        if not isinstance(cursor, str) or cursor in seen_cursors:
+            raise VenueAnswerError(f"kalshi {path}: a cursor was given again")
+        seen_cursors.add(cursor)
+    raise VenueAnswerError(f"kalshi {path}: more than {max_pages} pages")
+
+
+def parse_page(body: Any) -> Page:
+    """A body of /events, /markets or /markets/{t}, or a bare list of events; every market in it parsed or counted."""
+    page = Page()
+    if isinstance(body, list):
+        body = {"events": body}
+    if not isinstance(body, dict):
+        page.skipped["not an object"] += 1
+        return page
+    for row in body.get("events") or []:
+        _parse_event_row(row, page)
+    rows = body.get("markets") or []
+    rows = [*rows, body["market"]] if "market" in body else rows
+    for row in rows:
+        _parse_into(row, None, page)
+    return page
+
+
+def _parse_event_row(row: Any, page: Page) -> None:
+    event = parse_event(row) if isinstance(row, dict) else None
+    if event is None:
+        page.skipped["event without an id"] += 1
+    else:
+        page.events.append(event)
+    for market in (row.get("markets") if isinstance(row, dict) else None) or []:
+        _parse_into(market, event, page)
+
+
+def _parse_into(row: Any, event: Event | None, page: Page) -> None:
+    parsed = parse_market(row, event, page.doubts)
+    if isinstance(parsed, str):
+        page.skipped[parsed] += 1
+    else:
+        page.markets.append(parsed)
+
+
+def parse_event(row: dict[str, Any]) -> Event | None:
+    event_id = fields.identifier(row.get("event_ticker"))
+    if event_id is None:
+        return None
+    return Event(
+        platform=PLATFORM,
+        event_id=event_id,
+        title=fields.text(row.get("title"), fields.TITLE_CHARS),
+        category=fields.text(row.get("category"), 100) or None,
+        series=fields.identifier(row.get("series_ticker")),
+        mutually_exclusive=row.get("mutually_exclusive") is True,
+        # Kalshi says that at most one outcome wins, never that one of those listed must.
+        exhaustive=None,
+    )
+
+
+def parse_market(row: Any, event: Event | None, doubts: Counter[str]) -> Market | str:
+    """The market, or the reason why it is none of ours."""
+    if not isinstance(row, dict):
+        return "not an object"
+    ticker = fields.identifier(row.get("ticker"))
+    if ticker is None:
+        return "no ticker"
+    if row.get("mve_collection_ticker") or ticker.startswith("KXMVE"):
+        return "combo"
+    status = _STATUS.get(row["status"]) if isinstance(row.get("status"), str) else None
+    if status is None:
+        return "unknown status"
+    outcome = _parse_outcome(row, status, doubts)
+    return Market(_parse_terms(row, ticker, event), status, _parse_quote(row, doubts), outcome)
+
+
+def _parse_terms(row: dict[str, Any], ticker: str, event: Event | None) -> Terms:
+    doubts: Counter[str] = Counter()  # times unknown on a whole page are how nested markets are, not a fault
+    yes_label = fields.text(row.get("yes_sub_title") or row.get("subtitle"), 300).removeprefix("::").strip()
+    title = _title(fields.text(row.get("title"), fields.TITLE_CHARS), event.title if event else "", yes_label)
+    primary = fields.text(row.get("rules_primary"), fields.RULES_CHARS)
+    secondary = fields.text(row.get("rules_secondary"), fields.RULES_CHARS)
+    early = fields.text(row.get("early_close_condition"), 2_000)
+    rules = "\n\n".join(part for part in (primary, secondary, early) if part)[: fields.RULES_CHARS]
+    event_id = fields.identifier(row.get("event_ticker")) or (event.event_id if event else None)
+    category = (event.category if event else None) or (fields.text(row.get("category"), 100) or None)
+    open_time = fields.moment(row.get("open_time"), doubts, "open_time")
+    close_time = fields.moment(row.get("close_time"), doubts, "close_time")
+    no_label = fields.text(row.get("no_sub_title"), 300).removeprefix("::").strip()
+    series = (event.series if event else None) or (event_id or ticker).split("-")[0]
+    return Terms(
+        platform=PLATFORM,
+        market_id=ticker,
+        event_id=event_id,
+        title=title or ticker,
+        rules=rules,
+        category=category,
+        yes_label=yes_label or "Yes",
+        no_label=no_label or "No",
+        url=f"https://kalshi.com/markets/{series.lower()}",
+        open_time=open_time,
+        close_time=close_time,
+        yes_token=None,
+        no_token=None,
+        fee=None,
+        digest=fields.digest_of(ticker, event_id, title, rules, category, yes_label, no_label, open_time, close_time),
+        raw=row,
+    )
+
+
+def _title(title: str, event_title: str, yes_label: str) -> str:
+    """`title` is deprecated and often the event's own: the outcome's label then tells the market apart."""
+    base = title or event_title
+    if not yes_label or yes_label.lower() in base.lower() or yes_label.lower() in ("yes", "no"):
+        return base
+    if title and event_title and title != event_title:
+        return title
+    return f"{base} — {yes_label}" if base else yes_label
+
+
+def _parse_quote(row: dict[str, Any], doubts: Counter[str]) -> Quote:
+    yes_bid, yes_ask = _price(row, "yes_bid", doubts), _price(row, "yes_ask", doubts)
+    no_bid, no_ask = _price(row, "no_bid", doubts), _price(row, "no_ask", doubts)
+    last = _price(row, "last_price", doubts)
+    bid = yes_bid if yes_bid else None
+    ask = yes_ask if yes_ask and yes_ask < _ONE else None
+    # The NO side mirrors the YES side; where only it is given it says the same.
+    if bid is None and no_ask and no_ask < _ONE:
+        bid = _ONE - no_ask
+    if ask is None and no_bid and no_bid < _ONE:
+        ask = _ONE - no_bid
+    if bid is not None and ask is not None and bid > ask:
+        doubts["quote: bid above ask"] += 1
+        bid = ask = None
+    last = last if last else None
+    return Quote(
+        price=fields.best_price(bid, ask, last),
+        yes_price=ask,
+        no_price=fields.complement(bid),
+        last_price=last,
+        volume=_amount(row, "volume", doubts),
+        volume_24h=_amount(row, "volume_24h", doubts),
+        open_interest=_amount(row, "open_interest", doubts),
+        liquidity=None,
+        yes_size=fields.amount(row.get("yes_ask_size_fp"), doubts, "yes_ask_size") if ask is not None else None,
+        no_size=fields.amount(row.get("yes_bid_size_fp"), doubts, "yes_bid_size") if bid is not None else None,
+    )
+
+
+def _price(row: dict[str, Any], name: str, doubts: Counter[str]) -> Decimal | None:
+    """Dollars as strings; before 2026-03 integer cents."""
+    dollars = row.get(f"{name}_dollars")
+    if dollars is not None:
+        return fields.price(dollars, doubts, name)
+    cents = fields.decimal(row.get(name), doubts, name)
+    return None if cents is None else fields.price(str(cents * _CENT), doubts, name)
+
+
+def _amount(row: dict[str, Any], name: str, doubts: Counter[str]) -> Decimal | None:
+    exact = row.get(f"{name}_fp")
+    return fields.amount(row.get(name) if exact is None else exact, doubts, name)
+
+
+def _parse_outcome(row: dict[str, Any], status: MarketStatus, doubts: Counter[str]) -> Outcome:
+    """Only a finalized market has an outcome: determined ones can still be disputed and amended."""
+    settled_at = fields.moment(row.get("settlement_ts"), doubts, "settlement_ts")
+    if status is not MarketStatus.FINAL:
+        return Outcome(None, None, None)
+    said = row.get("result")
+    payout = _price(row, "settlement_value", doubts)
+    result: Literal["yes", "no", "scalar"] | None
+    if said == "yes":
+        result, payout = "yes", _ONE if payout is None else payout
+    elif said == "no":
+        result, payout = "no", _ZERO if payout is None else payout
+    elif said == "scalar":
+        result = "scalar"
+    else:
+        result, payout = None, None
+    return Outcome(result, payout, settled_at)
+
+
+def parse_series_fee(row: dict[str, Any]) -> tuple[str, str | None, str | None, Decimal | None] | None:
+    series = fields.identifier(row.get("ticker"))
+    if series is None:
+        return None
+    multiplier = fields.decimal(row.get("fee_multiplier"), Counter(), "fee_multiplier")
+    if multiplier is not None and not 0 <= multiplier <= 100:
+        multiplier = None
+    return (
+        series,
+        fields.text(row.get("category"), 100) or None,
+        fields.text(row.get("fee_type"), 100) or None,
+        multiplier,
+    )
+
+
+def parse_book(body: Any, market_id: str, now: datetime) -> Book | None:
+    """Bids of both sides in dollars (`orderbook_fp`), or the older `orderbook` with dollars or cents."""
+    if not isinstance(body, dict):
+        return None
+    sides = body.get("orderbook_fp") or body.get("orderbook")
+    if not isinstance(sides, dict):
+        return None
+    yes_bids, no_bids = _bids(sides, "yes"), _bids(sides, "no")
+    return Book(PLATFORM, market_id, yes_asks=_mirror(no_bids), no_asks=_mirror(yes_bids), read_at=now)
+
+
+def _bids(sides: dict[str, Any], side: str) -> list[Level]:
+    doubts: Counter[str] = Counter()
+    rows, unit = sides.get(f"{side}_dollars"), _ONE
+    if rows is None:
+        rows, unit = sides.get(side), _CENT
+    levels = []
+    for row in rows or []:
+        if not isinstance(row, (list, tuple)) or len(row) != 2:
+            continue
+        price, size = fields.decimal(row[0], doubts, "price"), fields.amount(row[1], doubts, "size")
+        if price is not None and size and 0 < price * unit < 1:
+            levels.append(Level(price * unit, size))
+    return levels
+
+
+def _mirror(bids: list[Level]) -> tuple[Level, ...]:
+    """What a bid for one side at p offers to a buyer of the other: 1 - p. Best (cheapest) first."""
+    return tuple(sorted((Level(_ONE - bid.price, bid.size) for bid in bids), key=lambda level: level.price))
+
+
+def parse_candles(body: Any) -> list[Candle]:
+    """Candles of /markets/candlesticks, all markets in one list; OHLC may be null where nothing traded."""
+    candles: list[Candle] = []
+    doubts: Counter[str] = Counter()
+    for market in (body.get("markets") if isinstance(body, dict) else None) or []:
+        ticker = fields.identifier(market.get("market_ticker")) if isinstance(market, dict) else None
+        for row in (market.get("candlesticks") or []) if ticker else []:
+            end = row.get("end_period_ts")
+            if ticker is None or not isinstance(end, int):
+                continue
+            bid = _close(row.get("yes_bid"), doubts) or None
+            ask = _close(row.get("yes_ask"), doubts) or None
+            ask = None if ask == _ONE else ask
+            last = _close(row.get("price"), doubts) or None
+            candles.append(
+                Candle(
+                    market_id=ticker,
+                    end=datetime.fromtimestamp(end, UTC),
+                    price=fields.best_price(bid, ask, last),
+                    yes_price=ask,
+                    no_price=fields.complement(bid),
+                    volume=_amount(row, "volume", doubts),
+                )
+            )
+    return candles
+
+
+def _close(side: Any, doubts: Counter[str]) -> Decimal | None:
+    return _price(side, "close", doubts) if isinstance(side, dict) else None

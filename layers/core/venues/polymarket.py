@@ -1,0 +1,383 @@
+"""Polymarket's public reads: Gamma listings, CLOB books and price history.
+
+Oddities that bite, each handled where it is met:
+- Paging: send `after_cursor`; any other name is ignored and gives page 1 for ever. Limits are silently clamped to 100,
+  so a short page is not the last: only an absent `next_cursor` is.
+- `outcomes`, `outcomePrices`, `clobTokenIds` are JSON inside strings, or lists, or missing.
+- active stays true after closing: open is closed=false and active and acceptingOrders.
+- near-1 prices of a proposed or disputed market are no result; only closed and `resolved` is.
+- bestBid, bestAsk, lastTradePrice belong to outcome[0]; 0 and 1 are how an empty side is said.
+- Volumes are dollars. Fees: `feeSchedule` per market; takerBaseFee and base_fee are legacy and mean nothing.
+- Some open events lack markets, so the market listing is swept as a control.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+import orjson
+
+from core.errors import VenueAnswerError
+from core.http import Params, VenueHttp
+from core.models import (
+    Book,
+    Candle,
+    Event,
+    FeeFacts,
+    Level,
+    Market,
+    MarketStatus,
+    Outcome,
+    Page,
+    Platform,
+    Quote,
+    Terms,
+)
+from core.venues import fields
+
+PLATFORM: Platform = "polymarket"
+_ZERO, _ONE = Decimal(0), Decimal(1)
+_UNRESOLVED = {"disputed": MarketStatus.DISPUTED, "proposed": MarketStatus.DETERMINED}
+
+
+async def sweep(http: VenueHttp, max_pages: int) -> AsyncIterator[Page]:
+    """All open events with their markets nested. Raises VenueError; the pages before it are good."""
+    async for body in _pages(http, "/events/keyset", "events", {"closed": "false", "limit": 100}, max_pages):
+        yield parse_page(body)
+
+
+async def control_sweep(http: VenueHttp, max_pages: int) -> AsyncIterator[Page]:
+    """All open markets, for those that no event nested."""
+    params: Params = {"closed": "false", "limit": 100, "include_tag": "true"}
+    async for body in _pages(http, "/markets/keyset", "markets", params, max_pages):
+        yield parse_page(body)
+
+
+async def fetch_by_ids(http: VenueHttp, market_ids: Sequence[str]) -> AsyncIterator[Page]:
+    """Markets by conditionId (or `gamma-<id>`), open and closed; unknown ids are left out."""
+    conditions = [market_id for market_id in market_ids if not market_id.startswith("gamma-")]
+    for start in range(0, len(conditions), 50):
+        for closed in ("true", "false"):  # one answer holds only one kind
+            params: Params = {"condition_ids": conditions[start : start + 50], "closed": closed, "limit": 100}
+            async for body in _pages(http, "/markets/keyset", "markets", params, 10):
+                yield parse_page(body)
+    for market_id in market_ids:
+        if market_id.startswith("gamma-"):
+            try:
+                yield parse_page({"markets": [await http.get_json(f"/markets/{market_id.removeprefix('gamma-')}")]})
+            except VenueAnswerError:
+                continue
+
+
+async def fetch_book(http: VenueHttp, market_id: str, yes_token: str | None, now: datetime) -> Book | None:
+    """The YES token's book (NO is its mirror), or None where there is none."""
+    if yes_token is None:
+        return None
+    try:
+        body = await http.get_json("/book", {"token_id": yes_token})
+    except VenueAnswerError:
+        return None
+    return parse_book(body, market_id, now)
+
+
+async def fetch_candles(
+    http: VenueHttp, tokens: Mapping[str, str | None], start: datetime, end: datetime
+) -> AsyncIterator[Candle]:
+    """Hourly prices, one request a market. This history has neither quotes nor volume, and a window of 15 days."""
+    for market_id, token in tokens.items():
+        if token is None:
+            continue
+        params: Params = {
+            "market": token,
+            "startTs": int(start.timestamp()),
+            "endTs": int(end.timestamp()),
+            "fidelity": 60,
+        }
+        for candle in parse_candles(await http.get_json("/prices-history", params), market_id):
+            yield candle
+
+
+async def _pages(http: VenueHttp, path: str, key: str, params: Params, max_pages: int) -> AsyncIterator[dict[str, Any]]:
+    cursor, seen, first_ids = "", {""}, set()
+    for _ in range(max_pages):
+        body = await http.get_json(path, params | ({"after_cursor": cursor} if cursor else {}))
+        rows = body.get(key) if isinstance(body, dict) else None
+        if not isinstance(rows, list):
+            raise VenueAnswerError(f"polymarket {path}: no list of {key}")
+        first = rows[0].get("id") if rows and isinstance(rows[0], dict) else None
+        if cursor and first is not None and first in first_ids:
+            raise VenueAnswerError(f"polymarket {path}: the page from {first} was given again")
+        first_ids.add(first)
+        yield body
+        cursor = body.get("next_cursor") or ""
+        if not cursor:
+            return
+        if not isinstance(cursor, str) or cursor in seen:
+            raise VenueAnswerError(f"polymarket {path}: a cursor was given again")
+        seen.add(cursor)
+    raise VenueAnswerError(f"polymarket {path}: more than {max_pages} pages")
+
+
+def parse_page(body: Any) -> Page:
+    """A body of a keyset or legacy listing, or one event or market; every market in it parsed or counted."""
+    page = Page()
+    if isinstance(body, list):
+        rows: list[Any] = body
+    elif isinstance(body, dict) and isinstance(body.get("data"), list):
+        rows = body["data"]
+    elif isinstance(body, dict) and "id" not in body and ("events" in body or "markets" in body):
+        rows = [*(body.get("events") or []), *(body.get("markets") or [])]
+    else:
+        rows = [body]
+    for row in rows:
+        if isinstance(row, dict) and "question" not in row and ("markets" in row or "title" in row):
+            _parse_event_row(row, page)
+        else:
+            _parse_into(row, None, page)
+    return page
+
+
+def _parse_event_row(row: dict[str, Any], page: Page) -> None:
+    event = parse_event(row)
+    if event is None:
+        page.skipped["event without an id"] += 1
+    else:
+        page.events.append(event)
+    for market in row.get("markets") or []:
+        _parse_into(market, event, page)
+
+
+def _parse_into(row: Any, event: Event | None, page: Page) -> None:
+    if event is None and isinstance(row, dict):
+        event = _trimmed_event(row)
+        if event is not None:
+            page.events.append(event)
+    parsed = parse_market(row, event, page.doubts)
+    if isinstance(parsed, str):
+        page.skipped[parsed] += 1
+    else:
+        page.markets.append(parsed)
+
+
+def _trimmed_event(row: dict[str, Any]) -> Event | None:
+    """The market listing carries its event in short form; an event's own listing later says the rest."""
+    events = row.get("events")
+    first = events[0] if isinstance(events, list) and events else None
+    return parse_event(first | {"tags": row.get("tags")}) if isinstance(first, dict) else None
+
+
+def parse_event(row: dict[str, Any]) -> Event | None:
+    event_id = fields.identifier(row.get("id"))
+    if event_id is None:
+        return None
+    neg_risk = row.get("negRisk") is True
+    # An augmented list grows ("Other" may hold what is not listed yet), so its sum proves nothing.
+    augmented = row.get("negRiskAugmented") is not False or row.get("enableNegRisk") is not True
+    return Event(
+        platform=PLATFORM,
+        event_id=event_id,
+        title=fields.text(row.get("title"), fields.TITLE_CHARS),
+        category=_category(row),
+        series=fields.identifier(row.get("seriesSlug")),
+        mutually_exclusive=neg_risk,
+        exhaustive=False if neg_risk and augmented else None,
+    )
+
+
+def _category(row: dict[str, Any]) -> str | None:
+    """`category` is mostly absent; of the tags, the first that is a subject and not a shelf."""
+    said = fields.text(row.get("category"), 100)
+    if said:
+        return said
+    shelves = {"all", "featured", "recurring", "hide from new", "trending", "new", "breaking news"}
+    tags = row.get("tags")
+    for tag in tags if isinstance(tags, list) else []:
+        label = fields.text(tag.get("label"), 100) if isinstance(tag, dict) else ""
+        if label and label.lower() not in shelves and tag.get("forceShow") is not True:
+            return label
+    return None
+
+
+def parse_market(row: Any, event: Event | None, doubts: Counter[str]) -> Market | str:
+    """The market, or the reason why it is none of ours."""
+    if not isinstance(row, dict):
+        return "not an object"
+    market_id = fields.identifier(row.get("conditionId")) or _gamma_id(row.get("id"))
+    if market_id is None:
+        return "no id"
+    outcomes = _strings(row.get("outcomes"))
+    if len(outcomes) != 2:
+        return "not two outcomes"
+    # YES is outcome[0], whatever it is called, unless the venue itself lists No first.
+    swapped = [outcome.lower() for outcome in outcomes] == ["no", "yes"]
+    status = _status(row)
+    return Market(
+        _parse_terms(row, market_id, event, outcomes, swapped),
+        status,
+        _parse_quote(row, swapped, doubts),
+        _parse_outcome(row, status, swapped, doubts),
+    )
+
+
+def _gamma_id(value: Any) -> str | None:
+    number = fields.identifier(str(value)) if isinstance(value, (str, int)) and value != "" else None
+    return None if number is None else f"gamma-{number}"
+
+
+def _strings(value: Any) -> list[str]:
+    """A list of strings, given as one or as JSON in a string; anything else is empty."""
+    if isinstance(value, str) and len(value) <= 10_000:
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return []
+    if not isinstance(value, list):
+        return []
+    return [str(item) for item in value if isinstance(item, (str, int, float))]
+
+
+def _status(row: dict[str, Any]) -> MarketStatus:
+    uma = row.get("umaResolutionStatus") or row.get("resolutionStatus")
+    if row.get("closed") is True:
+        if uma == "resolved":
+            return MarketStatus.FINAL
+        return _UNRESOLVED.get(uma, MarketStatus.CLOSED) if isinstance(uma, str) else MarketStatus.CLOSED
+    if row.get("active") is not True:
+        return MarketStatus.UNOPENED
+    if row.get("acceptingOrders") is True:
+        return MarketStatus.OPEN
+    return MarketStatus.PAUSED
+
+
+def _parse_terms(row: dict[str, Any], market_id: str, event: Event | None, outcomes: list[str], swapped: bool) -> Terms:
+    doubts: Counter[str] = Counter()
+    title = fields.text(row.get("question"), fields.TITLE_CHARS) or (event.title if event else "") or market_id
+    rules = fields.text(row.get("description"), fields.RULES_CHARS)
+    source = fields.text(row.get("resolutionSource"), 1_000)
+    rules = f"{rules}\n\nResolution source: {source}" if source else rules
+    labels = [fields.text(outcome, 300) for outcome in outcomes]
+    tokens = [token for token in _strings(row.get("clobTokenIds")) if fields.identifier(token)]
+    tokens = tokens if len(tokens) == 2 else []
+    if swapped:
+        labels, tokens = labels[::-1], tokens[::-1]
+    slug = fields.identifier(row.get("slug"))
+    category = (event.category if event else None) or _category(row)
+    open_time = fields.moment(row.get("startDate"), doubts, "startDate")
+    close_time = fields.moment(row.get("endDate") or row.get("endDateIso"), doubts, "endDate")
+    fee = parse_fee(row)
+    fee_terms = (fee.rate, fee.exponent) if fee else None
+    event_id = event.event_id if event else None
+    return Terms(
+        platform=PLATFORM,
+        market_id=market_id,
+        event_id=event_id,
+        title=title,
+        rules=rules,
+        category=category,
+        yes_label=labels[0] or "Yes",
+        no_label=labels[1] or "No",
+        url=f"https://polymarket.com/market/{slug}" if slug else "https://polymarket.com",
+        open_time=open_time,
+        close_time=close_time,
+        yes_token=tokens[0] if tokens else None,
+        no_token=tokens[1] if tokens else None,
+        fee=fee,
+        digest=fields.digest_of(
+            market_id, event_id, title, rules, category, labels, tokens, open_time, close_time, fee_terms
+        ),
+        raw=row,
+    )
+
+
+def parse_fee(row: dict[str, Any]) -> FeeFacts | None:
+    """feesEnabled=false is free; a schedule names rate and exponent; anything less is unknown."""
+    schedule = row.get("feeSchedule")
+    kind = fields.text(row.get("feeType"), 100)
+    doubts: Counter[str] = Counter()
+    if isinstance(schedule, dict):
+        rate = fields.decimal(schedule.get("rate"), doubts, "rate")
+        exponent = fields.decimal(schedule.get("exponent"), doubts, "exponent")
+        if rate is None or exponent is None or not 0 <= rate <= 1 or not 0 <= exponent <= 10:
+            return None
+        return FeeFacts(rate, exponent, kind or "schedule")
+    if row.get("feesEnabled") is False:
+        return FeeFacts(_ZERO, _ONE, "free")
+    return None
+
+
+def _parse_quote(row: dict[str, Any], swapped: bool, doubts: Counter[str]) -> Quote:
+    bid, ask = fields.price(row.get("bestBid"), doubts, "bestBid"), fields.price(row.get("bestAsk"), doubts, "bestAsk")
+    last = fields.price(row.get("lastTradePrice"), doubts, "lastTradePrice") or None
+    bid = bid or None
+    ask = ask if ask and ask < _ONE else None
+    if bid is not None and ask is not None and bid > ask:
+        doubts["quote: bid above ask"] += 1
+        bid = ask = None
+    if swapped:
+        bid, ask, last = fields.complement(ask), fields.complement(bid), fields.complement(last)
+    return Quote(
+        price=fields.best_price(bid, ask, last),
+        yes_price=ask,
+        no_price=fields.complement(bid),
+        last_price=last,
+        volume=_first_amount(row, ("volumeNum", "volume"), doubts),
+        volume_24h=_first_amount(row, ("volume24hr",), doubts),
+        open_interest=None,
+        liquidity=_first_amount(row, ("liquidityNum", "liquidity"), doubts),
+    )
+
+
+def _first_amount(row: dict[str, Any], names: tuple[str, ...], doubts: Counter[str]) -> Decimal | None:
+    for name in names:
+        if row.get(name) is not None:
+            return fields.amount(row[name], doubts, names[-1])
+    return None
+
+
+def _parse_outcome(row: dict[str, Any], status: MarketStatus, swapped: bool, doubts: Counter[str]) -> Outcome:
+    """The payout vector of a resolved market. 0,0 is how very old rows say nothing."""
+    if status is not MarketStatus.FINAL:
+        return Outcome(None, None, None)
+    prices = [fields.price(value, doubts, "outcomePrices") for value in _strings(row.get("outcomePrices"))]
+    closed_at = fields.moment(row.get("closedTime") or row.get("umaEndDate"), doubts, "closedTime")
+    if len(prices) != 2 or prices[0] is None or prices[1] is None or prices[0] + prices[1] != 1:
+        return Outcome(None, None, closed_at)
+    payout = prices[1] if swapped else prices[0]
+    result: Literal["yes", "no", "scalar"] = "yes" if payout == 1 else "no" if payout == 0 else "scalar"
+    return Outcome(result, payout, closed_at)
+
+
+def parse_book(body: Any, market_id: str, now: datetime) -> Book | None:
+    """The YES token's book; both recorded and documented orders occur, so both sides are sorted."""
+    if not isinstance(body, dict) or not isinstance(body.get("bids"), list) or not isinstance(body.get("asks"), list):
+        return None
+    asks = sorted(_levels(body["asks"]), key=lambda level: level.price)
+    bids = sorted(_levels(body["bids"]), key=lambda level: -level.price)
+    no_asks = tuple(Level(_ONE - bid.price, bid.size) for bid in bids)
+    return Book(PLATFORM, market_id, yes_asks=tuple(asks), no_asks=no_asks, read_at=now)
+
+
+def _levels(rows: list[Any]) -> list[Level]:
+    doubts: Counter[str] = Counter()
+    levels = []
+    for row in rows:
+        if not isinstance(row, dict):
+            continue
+        price, size = fields.price(row.get("price"), doubts, "price"), fields.amount(row.get("size"), doubts, "size")
+        if price is not None and size and 0 < price < 1:
+            levels.append(Level(price, size))
+    return levels
+
+
+def parse_candles(body: Any, market_id: str) -> list[Candle]:
+    doubts: Counter[str] = Counter()
+    candles = []
+    for row in (body.get("history") if isinstance(body, dict) else None) or []:
+        if isinstance(row, dict) and isinstance(row.get("t"), int):
+            price = fields.price(row.get("p"), doubts, "p")
+            candles.append(Candle(market_id, datetime.fromtimestamp(row["t"], UTC), price, None, None, None))
+    return candles

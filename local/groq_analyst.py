@@ -1,0 +1,446 @@
+"""Owns the judgement of the Groq stand-in: rules that turn evidence into an answer, and words for it.
+
+It knows only the evidence in the prompt: every number that it writes is the value of a fact which it cites.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from string import Formatter
+from typing import Any, Literal
+
+Json = dict[str, Any]
+
+
+def content_text(message: Json) -> str:
+    content = message.get("content")
+    if isinstance(content, list):
+        parts = (part.get("text") for part in content if isinstance(part, dict))
+        return "\n".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else ""
+
+
+@dataclass(frozen=True)
+class _Fact:
+    id: str
+    name: str
+    value: str
+    unit: str
+
+    @property
+    def number(self) -> Decimal:
+        return Decimal(self.value.replace(",", ""))
+
+    @property
+    def text(self) -> str:
+        """The value exactly as it was given, with its unit."""
+        unit = self.unit or ("¢" if self.name.endswith("_cents") else "$" if self.name.endswith("_usd") else "")
+        if unit in {"$", "USD"}:
+            return f"-${self.value[1:]}" if self.value.startswith("-") else f"${self.value}"
+        if unit in {"¢", "%", "×", "x"}:
+            return self.value + unit
+        if unit == "h":
+            unit = "hours"
+        if not unit and self.name == "outcomes":
+            unit = "outcomes"
+        if not unit and self.name.endswith("_ratio"):
+            unit = "times"
+        return f"{self.value} {unit}".rstrip()
+
+
+_NUMBER = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d{1,8})?|[+-]?\d{1,15}(\.\d{1,8})?")
+_BLOCK = re.compile(r"^<evidence>[ \t]*\r?\n(.*?)^</evidence>[ \t]*\r?$", re.MULTILINE | re.DOTALL)
+
+
+def _parse_fact(raw: object) -> _Fact | None:
+    """A fact that can be quoted safely, or None: a value which is no plain number might be a text that gives orders."""
+    if not isinstance(raw, dict):
+        return None
+    identity, name, unit, value = (raw.get(key) for key in ("id", "name", "unit", "value"))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if not (isinstance(identity, str) and re.fullmatch(r"[A-Za-z]{0,8}\d{1,4}", identity)):
+        return None
+    if not (isinstance(name, str) and isinstance(value, str) and _NUMBER.fullmatch(value)):
+        return None
+    if unit is not None and not (isinstance(unit, str) and re.fullmatch(r"[$¢%×]|[A-Za-z ]{0,16}", unit)):
+        return None
+    return _Fact(identity, name, value, unit or "")
+
+
+Family = Literal["move", "volume", "spread", "bundle", "closing", "general"]
+_FAMILY_WORDS: tuple[tuple[Family, tuple[str, ...]], ...] = (
+    ("bundle", ("sum", "bundle", "exclusive", "arbitrage", "overround", "dutch")),
+    ("volume", ("volume", "turnover", "flow")),
+    ("move", ("move", "revers", "momentum", "drift", "jump", "overreact", "price")),
+    ("spread", ("spread", "book", "wide")),
+    ("closing", ("clos", "expir", "deadline", "late")),
+)
+
+
+class Evidence:
+    """The facts of a prompt, and a record of those which the answer used."""
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        market, detector = raw.get("market"), raw.get("detector")
+        self.market_id = str(market.get("id", "")) if isinstance(market, dict) else ""
+        self.detector = str(detector.get("name", "")).lower() if isinstance(detector, dict) else ""
+        listed = raw.get("facts")
+        parsed = [_parse_fact(item) for item in listed] if isinstance(listed, list) else []
+        self.facts: dict[str, _Fact] = {}
+        for fact in parsed:
+            if fact is not None:
+                self.facts.setdefault(fact.name, fact)
+        self._cited: dict[str, None] = {}
+
+    @classmethod
+    def parse(cls, messages: Sequence[Json]) -> "Evidence | None":
+        """What the last user message holds between its evidence lines; None if that is missing, broken or twofold."""
+        users = [message for message in messages if message.get("role") == "user"]
+        blocks = _BLOCK.findall(content_text(users[-1])) if users else []
+        if len(blocks) != 1:
+            return None
+        try:
+            raw = json.loads(blocks[0])
+        except (ValueError, RecursionError):
+            return None
+        return cls(raw) if isinstance(raw, dict) and raw else None
+
+    @property
+    def family(self) -> Family:
+        return next((family for family, words in _FAMILY_WORDS if any(w in self.detector for w in words)), "general")
+
+    @property
+    def cited(self) -> list[str]:
+        return [fact.id for fact in self.facts.values() if fact.id in self._cited]
+
+    def number(self, name: str) -> Decimal | None:
+        """The fact's value, which from here on counts as used."""
+        fact = self.facts.get(name)
+        if fact is None:
+            return None
+        self._cited[fact.id] = None
+        return fact.number
+
+    def say(self, topic: str, *templates: str) -> str | None:
+        """One of the templates whose facts are all there, chosen by the market so that it stays the same."""
+        possible = [template for template in templates if _names(template) <= self.facts.keys()]
+        if not possible:
+            return None
+        seed = hashlib.sha256(f"{self.market_id}\0{topic}".encode("utf-8", "replace")).digest()
+        template = possible[seed[0] % len(possible)]
+        names = _names(template)
+        self._cited.update(dict.fromkeys(self.facts[name].id for name in names))
+        return template.format_map({name: self.facts[name].text for name in names})
+
+
+def _names(template: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(template) if name}
+
+
+@dataclass(frozen=True)
+class _View:
+    """What the analyst makes of the evidence before it finds words for it."""
+
+    side: Literal["YES", "NO", "WAIT"]
+    recommendation: Literal["STRONG_BET", "GOOD_BET", "CAUTION", "AVOID"]
+    confidence: int
+    why_not: Literal["", "no edge", "unknown", "contradiction", "too late", "no fill"] = ""
+
+
+def _weigh(evidence: Evidence) -> _View:
+    edge = evidence.number("net_edge_cents")
+    hours, fillable = evidence.number("hours_to_close"), evidence.number("fillable_usd")
+    if hours is not None and hours <= 0:
+        return _View("WAIT", "AVOID", 10, "too late")
+    if edge is None:
+        return _View("WAIT", "CAUTION", 30, "unknown")
+    if edge <= 0:
+        return _View("WAIT", "AVOID" if edge < 0 else "CAUTION", 15 if edge < 0 else 30, "no edge")
+    if fillable is not None and fillable <= 0:
+        return _View("WAIT", "CAUTION", 25, "no fill")
+    side, confidence = _side(evidence, edge)
+    if side == "WAIT":
+        return _View("WAIT", "CAUTION", 25, "contradiction")
+    if confidence <= 60:
+        return _View(side, "CAUTION", confidence)
+    spread = evidence.number("spread_cents")
+    strong = edge >= 4 and confidence >= 70 and spread is not None and spread <= 3
+    return _View(side, "STRONG_BET" if strong else "GOOD_BET", confidence)
+
+
+def _side(evidence: Evidence, edge: Decimal) -> tuple[Literal["YES", "NO", "WAIT"], int]:
+    """Which side the prices favour, and the probability in percent that it pays."""
+    asks, bids = evidence.number("sum_asks_cents"), evidence.number("sum_bids_cents")
+    if asks is not None and 0 < asks < 100:
+        return "YES", 80
+    if bids is not None and bids > 100:
+        return "NO", 80
+    fair = evidence.number("fair_cents")
+    yes, no = _buyable(evidence.number("yes_ask_cents")), _buyable(evidence.number("no_ask_cents"))
+    if fair is not None:
+        gains: dict[str, Decimal] = {
+            "YES": fair - yes if yes is not None else Decimal(0),
+            "NO": 100 - fair - no if no is not None else Decimal(0),
+        }
+        if gains["YES"] > max(gains["NO"], Decimal(0)):
+            return "YES", _percent(fair)
+        return ("NO", _percent(100 - fair)) if gains["NO"] > 0 else ("WAIT", 0)
+    move = evidence.number("move_24h_cents") or evidence.number("move_1h_cents") or Decimal(0)
+    if evidence.family == "move" and move:
+        confidence = 50 + int(min(edge * 2, Decimal(14)))
+        if move > 0 and no is not None:
+            return "NO", confidence
+        if move < 0 and yes is not None:
+            return "YES", confidence
+    return "WAIT", 0
+
+
+def _buyable(ask: Decimal | None) -> Decimal | None:
+    return ask if ask is not None and 0 < ask < 100 else None
+
+
+def _percent(value: Decimal) -> int:
+    return int(min(max(value, Decimal(1)), Decimal(99)))
+
+
+def _win_probability(evidence: Evidence) -> float | None:
+    for names in (("fair_cents",), ("price_cents",), ("yes_bid_cents", "yes_ask_cents"), ("yes_ask_cents",)):
+        values = [number for name in names if (number := evidence.number(name)) is not None]
+        if len(values) == len(names):
+            middle = sum(values, Decimal(0)) / len(values) / 100
+            return float(min(max(middle, Decimal(0)), Decimal(1)))
+    return None
+
+
+_SIGNS: Mapping[Family, tuple[str, ...]] = {
+    "move": (
+        "the price moved {move_24h_cents} over the last day on {volume_ratio} the usual volume",
+        "the price moved {move_24h_cents} over the last day",
+        "the price moved {move_1h_cents} in the last hour",
+    ),
+    "volume": (
+        "trading runs at {volume_ratio} the usual volume while the price moved {move_1h_cents} in the last hour",
+        "trading runs at {volume_ratio} the usual volume",
+        "{volume_24h} changed hands over the last day",
+    ),
+    "spread": (
+        "YES is bid at {yes_bid_cents} and offered at {yes_ask_cents}",
+        "bid and ask stand {spread_cents} apart",
+    ),
+    "bundle": (
+        "YES on all {outcomes} costs {sum_asks_cents} together",
+        "the bids for all {outcomes} add up to {sum_bids_cents}",
+        "the asks add up to {sum_asks_cents}",
+        "the bids add up to {sum_bids_cents}",
+    ),
+    "closing": (
+        "the market closes in {hours_to_close} with YES offered at {yes_ask_cents}",
+        "the market closes in {hours_to_close}",
+    ),
+    "general": (
+        "YES is offered at {yes_ask_cents} and NO at {no_ask_cents}",
+        "the price stands at {price_cents}",
+        "YES is offered at {yes_ask_cents}",
+        "NO is offered at {no_ask_cents}",
+    ),
+}
+_BUNDLE_SIGNS = {
+    "YES": ("YES on all {outcomes} costs {sum_asks_cents} together", "the asks add up to {sum_asks_cents}"),
+    "NO": ("the bids for all {outcomes} add up to {sum_bids_cents}", "the bids add up to {sum_bids_cents}"),
+}
+
+
+def _is_bundle(evidence: Evidence, view: _View) -> bool:
+    name = {"YES": "sum_asks_cents", "NO": "sum_bids_cents"}.get(view.side, "")
+    number = evidence.number(name)
+    return number is not None and (number < 100 if view.side == "YES" else number > 100)
+
+
+def _sign(evidence: Evidence, view: _View, topic: str) -> str | None:
+    """What was noticed, as half a sentence."""
+    if _is_bundle(evidence, view):
+        return evidence.say(topic, *_BUNDLE_SIGNS[view.side])
+    return evidence.say(topic, *_SIGNS[evidence.family]) or evidence.say(topic, *_SIGNS["general"])
+
+
+def _why(evidence: Evidence, view: _View) -> str:
+    """The reason in a bet's first line: what was noticed, and what the evidence says YES is worth."""
+    if _is_bundle(evidence, view):
+        return _sign(evidence, view, "why") or ""
+    worth = evidence.say("worth", "the evidence puts YES at {fair_cents}")
+    noticed = None if worth and evidence.family == "general" else _sign(evidence, view, "why")
+    return " and ".join(part for part in (noticed, worth) if part)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _one_liner(evidence: Evidence, view: _View) -> str:
+    if view.side == "WAIT":
+        return _wait_line(evidence, view)
+    ask = "{yes_ask_cents}" if view.side == "YES" else "{no_ask_cents}"
+    order = f"Buy {view.side} on every outcome" if _is_bundle(evidence, view) else f"Buy {view.side} at {ask}"
+    order = evidence.say("order", order) or f"Buy {view.side}"
+    left = evidence.say(
+        "left",
+        "and {net_edge_cents} is left after fees",
+        "which leaves {net_edge_cents} after fees",
+        "worth {net_edge_cents} after fees",
+    )
+    fill = evidence.say("fill", "; the fill is good to {fillable_usd}", "; up to {fillable_usd} can be filled") or ""
+    return f"{order}: {_why(evidence, view)}, {left}{fill}."
+
+
+def _wait_line(evidence: Evidence, view: _View) -> str:
+    lines: Mapping[str, tuple[str, ...]] = {
+        "no edge": (
+            "No real edge: after fees the trade nets {net_edge_cents}.",
+            "No real edge here: {net_edge_cents} is what fees leave of it.",
+            "No real edge: with a spread of {spread_cents} and fees to pay, {net_edge_cents} is what remains.",
+        ),
+        "unknown": (
+            "No real edge is shown: the evidence has no figure for what is left after fees.",
+            "Wait: what would be left after fees is not known, so there is nothing to act on.",
+        ),
+        "contradiction": ("Wait: an edge of {net_edge_cents} is claimed, but no price in the evidence supports it.",),
+        "too late": ("Leave it: the market is at its close, and there is no time left to act.",),
+        "no fill": ("Wait: there is an edge of {net_edge_cents} on paper, but nothing can be filled at that price.",),
+    }
+    return evidence.say("wait", *lines[view.why_not]) or "No real edge."
+
+
+def _reasoning(evidence: Evidence, view: _View) -> str:
+    sign = _sign(evidence, view, "reason")
+    first = f"{_capital(sign)}." if sign else "The detector flagged this market without a figure that says why."
+    if _is_bundle(evidence, view):
+        second = "If the list of outcomes is complete and a single outcome wins, the set is mispriced as a whole."
+    else:
+        ask = {"YES": "{yes_ask_cents}", "NO": "{no_ask_cents}"}.get(view.side, "{yes_ask_cents}")
+        by_side = {
+            "YES": (
+                f"The evidence puts YES at {{fair_cents}}, above the {ask} that a buyer pays.",
+                f"At {ask} a buyer pays less than the {{fair_cents}} that the evidence supports.",
+            ),
+            "NO": (
+                f"The evidence puts YES at {{fair_cents}} only, which makes NO at {ask} the cheap side.",
+                f"With YES put at {{fair_cents}} by the evidence, NO for {ask} costs less than it should.",
+            ),
+            "WAIT": (f"The evidence puts YES at {{fair_cents}}, and {ask} is what a buyer pays.",),
+        }
+        against = "The position counts on part of the move being given back."
+        second = evidence.say("value", *by_side[view.side]) or (against if view.side != "WAIT" else "")
+    return " ".join(part for part in (first, second, _costs(evidence, view)) if part)
+
+
+def _costs(evidence: Evidence, view: _View) -> str:
+    if view.side == "WAIT":
+        by_reason = {
+            "no edge": ("After fees {net_edge_cents} remains, so paying for it is not justified.",),
+            "contradiction": ("The claimed {net_edge_cents} cannot be traced to a price, so it is not trusted.",),
+        }
+        out_of_reach = view.why_not in {"too late", "no fill"}
+        no_figure = "Without a positive figure after fees there is no case for a position."
+        default = "There is no price left at which to act." if out_of_reach else no_figure
+        return evidence.say("costs", *by_reason.get(view.why_not, (default,))) or default
+    both = "After a taker fee of {taker_fee_cents}, {net_edge_cents} remains."
+    return evidence.say("costs", both) or evidence.say("costs", "After fees {net_edge_cents} remains.") or ""
+
+
+def _edge_explanation(evidence: Evidence, view: _View) -> str:
+    if view.side == "WAIT":
+        return "Nothing in the evidence shows that the market is missing something."
+    if _is_bundle(evidence, view):
+        return "Each outcome is priced by itself; nobody has yet traded the sum of them back into line."
+    by_family: Mapping[Family, tuple[str, ...]] = {
+        "move": (
+            "After a move of {move_24h_cents} over the last day the price stands away from {fair_cents}.",
+            "After a move of {move_1h_cents} in the last hour the price stands away from {fair_cents}.",
+        ),
+        "volume": (
+            "Trading at {volume_ratio} the usual volume has left the price away from {fair_cents}.",
+            "At {volume_ratio} the usual volume the market still trades away from {fair_cents}.",
+        ),
+        "spread": ("With bid and ask {spread_cents} apart, the quotes have not settled on {fair_cents}.",),
+        "closing": ("With {hours_to_close} to go, the price has not come to the {fair_cents} of the evidence.",),
+    }
+    plain = "The price differs from the fair value of {fair_cents} by more than it costs to trade."
+    unexplained = (
+        "Nothing in the evidence explains the move of {move_24h_cents}.",
+        "Nothing in the evidence explains the move of {move_1h_cents}.",
+    )
+    said = evidence.say("edge", *by_family.get(evidence.family, ()))
+    return said or evidence.say("edge", plain) or evidence.say("edge", *unexplained) or ""
+
+
+def _risks(evidence: Evidence, view: _View) -> list[str]:
+    numbers = {name: fact.number for name, fact in evidence.facts.items()}
+    spread, hours = numbers.get("spread_cents"), numbers.get("hours_to_close")
+    volume, move = numbers.get("volume_ratio"), numbers.get("move_24h_cents")
+    is_bet = view.side != "WAIT"
+    candidates = [
+        (_is_bundle(evidence, view), "The set pays only if the listed outcomes are all that can happen."),
+        (spread is not None and spread >= 3, "Leaving early means crossing a spread of {spread_cents} again."),
+        (is_bet, "The price holds for {fillable_usd}; a larger order pays more."),
+        (volume is not None and volume < 1, "At {volume_ratio} the usual volume, a lone trader may have moved it."),
+        (
+            volume is not None and volume >= 2,
+            "Volume at {volume_ratio} the usual may come from people who know more.",
+        ),
+        (move is not None and abs(move) >= 5, "News may justify the move of {move_24h_cents}."),
+        (hours is not None and 0 < hours <= 24, "It closes in {hours_to_close}: little time to be proved right."),
+        (hours is not None and hours > 720, "The money is tied up for {hours_to_close} until the close."),
+        (is_bet and spread is None, "The spread is not in the evidence."),
+        (is_bet and "fillable_usd" not in numbers, "How much can be filled is not in the evidence."),
+    ]
+    found: list[str] = []
+    for applies, text in candidates:
+        if applies and len(found) < 4 and (said := evidence.say("risk", text)):
+            found.append(said)
+    return found or ["The evidence names no risk beyond the rules of settlement."]
+
+
+def _urgency(evidence: Evidence, view: _View) -> str:
+    hours = evidence.number("hours_to_close")
+    if view.side != "WAIT" and _is_bundle(evidence, view):
+        return "ACT_NOW"
+    if hours is None:
+        return "HOURS" if view.side != "WAIT" and evidence.family in {"move", "volume"} else "DAYS"
+    if hours <= 2 and view.side != "WAIT":
+        return "ACT_NOW"
+    return "HOURS" if hours <= 24 else "DAYS" if hours <= 168 else "WEEKS"
+
+
+def analyse(messages: Sequence[Json]) -> Json:
+    """The answer that the rules give to a prompt. Every number in its texts is the value of a fact that it cites."""
+    evidence = Evidence.parse(messages)
+    if evidence is None:
+        return {
+            "recommendation": "AVOID",
+            "confidence_score": 0,
+            "win_probability": None,
+            "one_liner": "No evidence was given.",
+            "reasoning": "No evidence was given. Without it there is nothing to judge.",
+            "risk_factors": ["No evidence was given."],
+            "suggested_position": "WAIT",
+            "edge_explanation": "No evidence was given.",
+            "time_sensitivity": "WEEKS",
+            "evidence_ids": [],
+        }
+    view = _weigh(evidence)
+    answer: Json = {
+        "recommendation": view.recommendation,
+        "confidence_score": view.confidence,
+        "win_probability": _win_probability(evidence),
+        "one_liner": _one_liner(evidence, view),
+        "reasoning": _reasoning(evidence, view),
+        "risk_factors": _risks(evidence, view),
+        "suggested_position": view.side,
+        "edge_explanation": _edge_explanation(evidence, view),
+        "time_sensitivity": _urgency(evidence, view),
+    }
+    return answer | {"evidence_ids": evidence.cited}

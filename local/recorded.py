@@ -1,0 +1,349 @@
+"""A world made of a folder of recorded venue answers: every market and event is served as it was recorded."""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from local.kalshi_wire import Body, KalshiEventRow, KalshiMarketRow
+from local.polymarket_wire import PolymarketEventRow, PolymarketMarketRow
+
+ALWAYS = float("-inf")
+NEVER = float("inf")
+CANDLE_FIELDS = "end_period_ts"
+
+
+class WorldError(Exception):
+    """The folder cannot be replayed; the message says why in one line."""
+
+
+class RecordedWorld:
+    def __init__(self, kalshi: "RecordedKalshi", polymarket: "RecordedPolymarket") -> None:
+        self.kalshi = kalshi
+        self.polymarket = polymarket
+
+
+def load_recorded(folder: Path) -> RecordedWorld:
+    """Reads `folder`/kalshi and `folder`/polymarket; raises WorldError when there is nothing to serve."""
+    if not folder.is_dir():
+        raise WorldError(f"no such folder: {folder}")
+    kalshi, polymarket = RecordedKalshi(), RecordedPolymarket()
+    for path, body in json_files(folder / "kalshi"):
+        kalshi.add(path.name, body)
+    for path, body in json_files(folder / "polymarket"):
+        polymarket.add(path.name, body)
+    for path in sorted((folder / "kalshi").glob("*.csv.gz")):
+        kalshi.add_series_table(path)
+    if not (kalshi.markets or polymarket.markets or kalshi.events or polymarket.events):
+        raise WorldError(f"no recorded markets in {folder} (looked for kalshi/*.json and polymarket/*.json)")
+    return RecordedWorld(kalshi, polymarket)
+
+
+def json_files(folder: Path) -> Iterator[tuple[Path, Any]]:
+    # Newest first, by the date in the name: the venue repeats a market across pages, its newest state first.
+    for path in sorted(folder.glob("*.json"), key=lambda path: (file_date(path), path.name), reverse=True):
+        try:
+            body = json.loads(read_text(path))
+        except ValueError as error:
+            raise WorldError(f"{path}: not JSON ({error})") from error
+        yield path, body["response"] if isinstance(body, dict) and "response" in body else body
+
+
+def read_text(path: Path) -> str:
+    raw = path.read_bytes()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252")
+
+
+def file_date(path: Path) -> str:
+    return "".join(ch for ch in path.stem if ch.isdigit())[:8].ljust(8, "0")
+
+
+def timestamp(text: object) -> float:
+    """Unix seconds of a venue's time text, or -inf where there is none that makes sense."""
+    if not isinstance(text, str) or not text:
+        return ALWAYS
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return ALWAYS
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def objects(value: object) -> list[Body]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def is_combo(market: Body) -> bool:
+    return bool(market.get("mve_collection_ticker")) or str(market.get("ticker", "")).startswith("KXMVE")
+
+
+class RecordedKalshi:
+    """Keys are reading order. The clock changes nothing here: a recorded market keeps its recorded state."""
+
+    def __init__(self) -> None:
+        self.events: list[KalshiEventRow] = []
+        self.markets: list[KalshiMarketRow] = []
+        self._books: dict[str, Body] = {}
+        self._candles: dict[str, list[Body]] = {}
+        self._trades: list[Body] = []
+        self._series: dict[str, Body] = {}
+        self._fee_changes: list[Body] = []
+        self._status: Body = {"exchange_active": True, "trading_active": True}
+        self._books_without_ticker: list[tuple[str, Body]] = []
+
+    def add(self, name: str, body: Any) -> None:
+        """Sorts one recorded answer by what it holds, whatever the file is called."""
+        if isinstance(body, list):
+            self._add_rows(body)
+            return
+        self._add_rows(objects(body.get("events")) + objects(body.get("markets")))
+        for key in ("event", "market"):
+            if isinstance(body.get(key), dict):
+                self._add_rows([body[key]])
+        if "orderbook_fp" in body or "orderbook" in body:
+            self._add_book(name, body)
+        for book in objects(body.get("orderbooks")):
+            self._add_book(name, book)
+        if "candlesticks" in body and "ticker" in body:
+            self._candles.setdefault(body["ticker"], body["candlesticks"])
+        self._trades.extend(objects(body.get("trades")))
+        self._fee_changes.extend(objects(body.get("series_fee_change_arr")))
+        one = body.get("series")
+        for series in [one] if isinstance(one, dict) else objects(one):
+            self._series.setdefault(series["ticker"], series)
+        if "exchange_active" in body:
+            self._status = body
+        if "ticker" in body and "event_ticker" in body:
+            self._add_rows([body])
+
+    def _add_rows(self, rows: Sequence[Body]) -> None:
+        for row in rows:
+            if "candlesticks" in row:
+                self._candles.setdefault(row["market_ticker"], row["candlesticks"])
+            elif "trade_id" in row:
+                self._trades.append(row)
+            elif "ticker" in row and "event_ticker" in row:
+                self._add_market(row, "")
+            elif "event_ticker" in row:
+                self._add_event(row)
+
+    def _add_event(self, event: Body) -> None:
+        series = event.get("series_ticker") or ""
+        rows = tuple(self._add_market(market, series) for market in objects(event.get("markets")))
+        combo = bool(rows) and all(row.combo for row in rows)
+        row = KalshiEventRow(len(self.events), event["event_ticker"], series, combo, ALWAYS, rows, event)
+        self.events.append(row)
+
+    def _add_market(self, market: Body, series: str) -> KalshiMarketRow:
+        row = KalshiMarketRow(
+            key=len(self.markets),
+            ticker=market["ticker"],
+            event_ticker=market.get("event_ticker", ""),
+            series_ticker=series or str(market.get("event_ticker", "")).split("-")[0],
+            combo=is_combo(market),
+            listed_ts=ALWAYS,
+            close_ts=timestamp(market.get("close_time")),
+            settled_ts=timestamp(market.get("settlement_ts") or market.get("close_time")),
+            phases=((ALWAYS, market.get("status", "")),),
+            source=market,
+        )
+        self.markets.append(row)
+        return row
+
+    def _add_book(self, name: str, body: Body) -> None:
+        if "ticker" in body:
+            self._books.setdefault(body["ticker"], body)
+        else:
+            self._books_without_ticker.append((name, body))
+
+    def add_series_table(self, path: Path) -> None:
+        with io.TextIOWrapper(gzip.open(path), encoding="utf-8", newline="") as table:
+            for row in csv.DictReader(table):
+                multiplier = float(row["fee_multiplier"] or 1)
+                whole = int(multiplier) if multiplier.is_integer() else multiplier
+                self._series.setdefault(row["ticker"], {**row, "fee_multiplier": whole})
+
+    def event_rows(self, now: datetime) -> Sequence[KalshiEventRow]:
+        return self.events
+
+    def market_rows(self, now: datetime) -> Sequence[KalshiMarketRow]:
+        return self.markets
+
+    def find_event(self, ticker: str, now: datetime) -> KalshiEventRow | None:
+        return next((row for row in self.events if row.ticker == ticker), None)
+
+    def find_market(self, ticker: str, now: datetime) -> KalshiMarketRow | None:
+        return next((row for row in self.markets if row.ticker == ticker), None)
+
+    def event_body(self, row: KalshiEventRow, now: datetime, nested: bool) -> Body:
+        body: Body = row.source
+        if nested:
+            return body
+        return {name: value for name, value in body.items() if name != "markets"}
+
+    def market_bodies(self, rows: Sequence[KalshiMarketRow], now: datetime) -> list[Body]:
+        return [row.source for row in rows]
+
+    def book(self, ticker: str, now: datetime, depth: int) -> Body | None:
+        book = self._books.get(ticker) or self._book_by_quotes(ticker, now)
+        if book is None or not depth:
+            return book
+        # Ascending sides: the best bids are the last ones.
+        sides = {name: side[-depth:] for name, side in book["orderbook_fp"].items()} if "orderbook_fp" in book else {}
+        return {**book, "orderbook_fp": sides} if sides else book
+
+    def _book_by_quotes(self, ticker: str, now: datetime) -> Body | None:
+        """A book recorded without its ticker belongs to the market whose best bids are its tops, sizes included."""
+        market = self.find_market(ticker, now)
+        if market is None:
+            return None
+        for _, book in self._books_without_ticker:
+            sides = book.get("orderbook_fp") or {}
+            yes, no = sides.get("yes_dollars") or [], sides.get("no_dollars") or []
+            quote = market.source
+            if yes and no and yes[-1] == [quote.get("yes_bid_dollars"), quote.get("yes_bid_size_fp")]:
+                return book
+        return {"orderbook_fp": {"no_dollars": [], "yes_dollars": []}}
+
+    def series(self, now: datetime) -> list[Body]:
+        return list(self._series.values())
+
+    def candles(self, ticker: str, start_ts: int, end_ts: int, period_min: int, now: datetime) -> list[Body] | None:
+        if ticker not in self._candles and self.find_market(ticker, now) is None:
+            return None
+        rows = self._candles.get(ticker, [])
+        return [row for row in rows if start_ts <= row[CANDLE_FIELDS] <= end_ts and row_period(rows) == period_min]
+
+    def trades(self, ticker: str | None, min_ts: int, max_ts: int, now: datetime) -> list[Body]:
+        found = [
+            trade
+            for trade in self._trades
+            if (ticker is None or trade["ticker"] == ticker) and min_ts <= timestamp(trade["created_time"]) <= max_ts
+        ]
+        return sorted(found, key=lambda trade: timestamp(trade["created_time"]), reverse=True)
+
+    def series_fee_changes(self, now: datetime) -> list[Body]:
+        return self._fee_changes
+
+    def exchange_status(self, now: datetime) -> Body:
+        return self._status
+
+    def historical_cutoff(self, now: datetime) -> datetime:
+        return now - timedelta(days=90)
+
+
+def row_period(candles: list[Body]) -> int:
+    steps = [b[CANDLE_FIELDS] - a[CANDLE_FIELDS] for a, b in pairwise(candles)]
+    return min(steps) // 60 if steps else 1440
+
+
+class RecordedPolymarket:
+    """Keys are ids, then reading order, so that sweeps are ascending and repeats come newest first."""
+
+    def __init__(self) -> None:
+        self.events: list[PolymarketEventRow] = []
+        self.markets: list[PolymarketMarketRow] = []
+        self._books: dict[str, Body] = {}
+        self._clob: dict[str, Body] = {}
+
+    def add(self, name: str, body: Any) -> None:
+        rows = objects(body) if isinstance(body, list) else self._rows_of(body)
+        for row in rows:
+            if "condition_id" in row and "tokens" in row:
+                self._clob.setdefault(row["condition_id"], row)
+            elif "asset_id" in row and "bids" in row:
+                self._books.setdefault(row["asset_id"], row)
+            elif "question" in row:
+                self._add_market(row)
+            elif "title" in row and "id" in row:
+                self._add_event(row)
+        self.events.sort(key=lambda row: row.key)
+        self.markets.sort(key=lambda row: row.key)
+
+    @staticmethod
+    def _rows_of(body: Body) -> list[Body]:
+        pages = objects(body.get("events")) + objects(body.get("markets")) + objects(body.get("data"))
+        return [body] if "question" in body or "asset_id" in body or "slug" in body else pages
+
+    def _add_event(self, event: Body) -> None:
+        rows = tuple(self._add_market(market) for market in objects(event.get("markets")))
+        closed_ts = ALWAYS if event.get("closed") else NEVER
+        key = self._key(event["id"], len(self.events))
+        row = PolymarketEventRow(key, str(event["id"]), event.get("slug", ""), ALWAYS, closed_ts, rows, event)
+        self.events.append(row)
+
+    def _add_market(self, market: Body) -> PolymarketMarketRow:
+        row = PolymarketMarketRow(
+            key=self._key(market["id"], len(self.markets)),
+            id=str(market["id"]),
+            condition_id=market.get("conditionId") or "",
+            slug=market.get("slug") or "",
+            tokens=tuple(str(token) for token in encoded_list(market.get("clobTokenIds"))),
+            listed_ts=ALWAYS,
+            closed_ts=ALWAYS if market.get("closed") else NEVER,
+            source=market,
+        )
+        self.markets.append(row)
+        return row
+
+    @staticmethod
+    def _key(venue_id: object, order: int) -> int:
+        return int(str(venue_id)) * 1_000_000 + order
+
+    def event_rows(self, now: datetime) -> Sequence[PolymarketEventRow]:
+        return self.events
+
+    def market_rows(self, now: datetime) -> Sequence[PolymarketMarketRow]:
+        return self.markets
+
+    def find_event(self, event_id: str, now: datetime) -> PolymarketEventRow | None:
+        return next((row for row in self.events if row.id == event_id), None)
+
+    def find_market(self, market_id: str, now: datetime) -> PolymarketMarketRow | None:
+        return next((row for row in self.markets if row.id == market_id), None)
+
+    def event_body(self, row: PolymarketEventRow, now: datetime) -> Body:
+        body: Body = row.source
+        return body
+
+    def market_bodies(self, rows: Sequence[PolymarketMarketRow], now: datetime, with_tags: bool) -> list[Body]:
+        return [row.source for row in rows]
+
+    def book(self, token: str, now: datetime) -> Body | None:
+        return self._books.get(token)
+
+    def price_history(self, token: str, start_ts: int, end_ts: int, step_min: int, now: datetime) -> list[Body]:
+        return []
+
+    def clob_market(self, condition_id: str, now: datetime) -> Body | None:
+        return self._clob.get(condition_id)
+
+    def resolution(self, condition_id: str, now: datetime) -> Body | None:
+        market = next((row.source for row in self.markets if condition_id and row.condition_id == condition_id), None)
+        if market is None or not market.get("closed") or market.get("umaResolutionStatus") != "resolved":
+            return None
+        return {
+            "condition_id": condition_id,
+            "status": "resolved",
+            "payouts": [str(price) for price in encoded_list(market.get("outcomePrices"))],
+            "was_disputed": "disputed" in encoded_list(market.get("umaResolutionStatuses")),
+            "resolved_at": market.get("closedTime"),
+        }
+
+
+def encoded_list(value: object) -> list[Any]:
+    """Gamma writes lists as JSON text; older pages as lists."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return []
+    return value if isinstance(value, list) else []
