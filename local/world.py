@@ -27,9 +27,10 @@ VENUES = ("kalshi", "polymarket")
 
 NO_BID, NO_ASK = 0, 1000  # quotes are in thousandths of a dollar
 CROSSED_AT_ONCE = 4
-MISFIT_EVERY = 8
+MISFIT_EVERY = 4
 SPIKES_PER_SLOT = 1.5
-JUMPS_PER_SLOT = 0.8
+JUMPS_PER_SLOT = 2.0
+JUMP_SQUARE = 32.3  # mean square of a size drawn evenly from 3 to 8
 PAIR_SIZE = 600
 
 # Salts keep the draws of one key apart.
@@ -157,7 +158,8 @@ class Round:
         steps = heavy_steps(self.driver_key, self.slots) / life**0.5
         if life >= 5 * DAY:
             self.jumps = self.world.jumps_of(self.family.driver, self.slots, self.start)
-            steps = steps + self.jumps / life**0.5
+            # Jumps are in units of the walk's own step; the sum keeps unit variance, so prices stay fair.
+            steps = (steps + self.jumps / life**0.5) / (1 + self.world.jump_chance * JUMP_SQUARE) ** 0.5
         x = np.concatenate(([0.0], np.cumsum(steps)))
         remaining = 1.0 - np.arange(life) / life
         ending = float(normal(self.driver_key, [0], ENDING)[0]) * self.family.residual
@@ -403,7 +405,7 @@ class GeneratedWorld:
         self.families = {venue: make_families(seed, venue, markets // 2) for venue in VENUES}
         self.spike_seats = {v: max(sum(f.size for f in fs if f.life >= 2 * DAY), 1) for v, fs in self.families.items()}
         drivers = {f.driver for fs in self.families.values() for f in fs if f.life >= 5 * DAY}
-        self._jump_chance = JUMPS_PER_SLOT / max(len(drivers), 1)
+        self.jump_chance = JUMPS_PER_SLOT / max(len(drivers), 1)
         self.window_key = key_of(seed, "windows")
         self._rounds: dict[tuple[str, int, int], Round] = {}
         self._crossings: dict[int, dict[int, tuple[bool, int, int]]] = {}
@@ -413,7 +415,7 @@ class GeneratedWorld:
     def jumps_of(self, driver: str, slots: Ints, start: int) -> Floats:
         """Planted jumps in units of the walk's own step, 0 where there is none."""
         key = key_of(self.seed, "jumps", driver)
-        hit = (uniform(key, slots, JUMP) < self._jump_chance) & (slots >= start + DAY)
+        hit = (uniform(key, slots, JUMP) < self.jump_chance) & (slots >= start + DAY)
         size = 3.0 + 5.0 * uniform(key, slots, JUMP_SIZE)
         return np.asarray(np.where(hit, np.where(uniform(key, slots, ORDER) < 0.5, -size, size), 0.0))
 
@@ -663,4 +665,3 @@ def topic_of(kind: str, number: int, size: int) -> texts.Topic:
     if kind == "threshold":
         return texts.threshold_topic(number, size)
     return texts.deadline_topic(number) if kind == "deadline" else texts.single_topic(number)
-

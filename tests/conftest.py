@@ -1,0 +1,136 @@
+"""What tests share: a real PostgreSQL with a database for each test, a real Valkey behind REST, the venues over HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+import uvicorn
+from filelock import FileLock
+
+from core import db
+from core.cache import make_cache
+from core.runtime import JOBS, Run
+from core.settings import AnalyzeSettings, Settings
+from local import postgres, valkey
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORDED = ROOT.parent / "shared" / "recorded"
+SERVERS = ROOT / ".local" / "tests"
+NOW = datetime(2026, 11, 22, 13, 5, tzinfo=UTC)
+
+needs_recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded venue answers are not here")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # the controller, after all workers
+        postgres.stop(SERVERS / "postgres")
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn() -> str:
+    """One server for all workers; starting it twice gives the same one."""
+    return postgres.start(SERVERS / "postgres", durable=False)
+
+
+@pytest.fixture(scope="session")
+def template(postgres_dsn: str) -> str:
+    """The name of a migrated database to copy, made once for each state of the migrations."""
+    revisions = sorted((ROOT / "sql" / "versions").glob("*.py"))
+    state = hashlib.blake2b(b"".join(path.read_bytes() for path in revisions), digest_size=6).hexdigest()
+    name = f"template_{state}"
+    with FileLock(SERVERS / "template.lock"):
+        with psycopg.connect(postgres_dsn) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        if not known:
+            draft = f"draft_{uuid4().hex[:8]}"
+            url = postgres.create_database(postgres_dsn, draft)
+            migrate(url)
+            with psycopg.connect(postgres_dsn, autocommit=True) as connection:
+                connection.execute(f"ALTER DATABASE {draft} RENAME TO {name}")  # type: ignore[arg-type]
+    return name
+
+
+def migrate(url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "alembic", "upgrade", "head"],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def database_url(postgres_dsn: str, template: str) -> Iterator[str]:
+    """A migrated, empty database of this test's own."""
+    name = f"test_{uuid4().hex}"
+    yield postgres.create_database(postgres_dsn, name, template)
+    postgres.drop_database(postgres_dsn, name)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[db.Pool]:
+    pool = await db.make_pool(Settings(database_url=database_url))  # type: ignore[arg-type]
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def connection(pool: db.Pool) -> AsyncIterator[db.Connection]:
+    async with pool.acquire() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("valkey")
+    yield valkey.start(folder)
+    valkey.stop(folder)
+
+
+@contextmanager
+def served(app: object) -> Iterator[str]:
+    """The app over real HTTP on a free port of this machine, in a thread; yields its address."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="on")  # type: ignore[arg-type]
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the server did not start"
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture
+async def make_run(database_url: str) -> AsyncIterator[Callable[..., Awaitable[Run[AnalyzeSettings]]]]:
+    """make_run(job, now, **settings) -> what a job's work is given, over this test's database."""
+    opened: list[Run[AnalyzeSettings]] = []
+
+    async def make(job: str, now: datetime = NOW, **settings: object) -> Run[AnalyzeSettings]:
+        chosen = AnalyzeSettings(database_url=database_url, **settings)  # type: ignore[arg-type]
+        pool = await db.make_pool(chosen)
+        run = Run(JOBS[job], chosen, pool, make_cache(chosen), lambda: now, now)
+        opened.append(run)
+        return run
+
+    yield make
+    for run in opened:
+        await run.cache.close()
+        await run.pool.close()
