@@ -26,7 +26,7 @@ KEPT_HOURLY_SLOTS = DAY
 VENUES = ("kalshi", "polymarket")
 
 NO_BID, NO_ASK = 0, 1000  # quotes are in thousandths of a dollar
-CROSSED_AT_ONCE = 4
+CROSSED_AT_ONCE = 16
 MISFIT_EVERY = 4
 SPIKES_PER_SLOT = 1.5
 JUMPS_PER_SLOT = 2.0
@@ -144,11 +144,13 @@ class Round:
         self.strikes: tuple[float, ...] = ()
         self.jumps: Floats = np.zeros(family.life)
         getattr(self, f"_price_{family.kind}")()
-        self.prices: Floats = np.clip(self.prices, 0.001, 0.999)
+        self.prices = np.clip(self.prices, 0.001, 0.999)
         if family.inverted:
             self.prices, self.outcomes = 1.0 - self.prices, ~self.outcomes
+        # Kept for the round's life, where half the memory matters more than the eighth digit.
+        self.prices = self.prices.astype(np.float32)
 
-    prices: Floats
+    prices: Any
     outcomes: Any
 
     # Prices per kind. `x` is the walk at the start of each slot, of unit variance over the round's life.
@@ -234,7 +236,7 @@ class Round:
 
     # Volume
 
-    @cached_property
+    @property
     def spikes(self) -> Floats:
         """Factors on the flow, 1 where nothing is planted."""
         factors = np.ones((self.family.size, self.family.life))
@@ -264,7 +266,8 @@ class Round:
         shape = 0.35 + np.exp(-(((hour - 18.5) / 4.5) ** 2)) + 0.4 * np.exp(-(((hour - 2.0) / 3.0) ** 2))
         flow = scale[:, None] * shape * np.exp(0.35 * normal(self.keys[:, None], self.slots[None, :], FLOW))
         quiet = uniform(self.keys[:, None], self.slots[None, :], QUIET) < np.where(self.thin, 0.9, 0.02)[:, None]
-        flow = np.where(quiet & (self.spikes == 1.0), 0.0, flow * self.spikes)
+        spikes = self.spikes
+        flow = np.where(quiet & (spikes == 1.0), 0.0, flow * spikes)
         flow *= self.slots[None, :] < self.closes[:, None]
         cents = np.floor(flow * 100).astype(np.int64)
         return np.concatenate((np.zeros((self.family.size, 1), np.int64), np.cumsum(cents, axis=1)), axis=1)
@@ -298,7 +301,7 @@ class Round:
     def quotes(self, slots: Ints) -> tuple[Ints, Ints]:
         """Best bid and ask of every market at `slots` in thousandths; NO_BID and NO_ASK where a side is empty."""
         at = np.clip(slots, self.start, self.end - 1)
-        fair = self.prices[:, at - self.start] * 1000.0
+        fair = self.prices[:, at - self.start].astype(np.float64) * 1000.0
         half = self.half_spreads[:, None]
         centre = fair + 0.3 * half * normal(self.keys[:, None], at[None, :], BOUNCE)
         ticks = self.ticks[:, None]
@@ -551,8 +554,9 @@ def moment(slot: int) -> str:
 
 def round_anomalies(rnd: Round, first: int, last: int) -> Iterator[Anomaly]:
     venue, inside = rnd.family.venue, (rnd.slots >= first) & (rnd.slots < last)
-    for j, column in np.argwhere((rnd.spikes > 1.0) & inside):
-        yield Anomaly(venue, "volume_spike", int(rnd.slots[column]), (int(j),), float(rnd.spikes[j, column]))
+    spikes = rnd.spikes
+    for j, column in np.argwhere((spikes > 1.0) & inside):
+        yield Anomaly(venue, "volume_spike", int(rnd.slots[column]), (int(j),), float(spikes[j, column]))
     for column in np.flatnonzero((rnd.jumps != 0.0) & inside):
         # The jump is in the step that leads to the next slot.
         slot = int(rnd.slots[column]) + 1

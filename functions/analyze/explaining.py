@@ -142,7 +142,7 @@ def _insight(candidate: Candidate, evidence: Evidence, reply: Reply, now: dateti
         "ai_recommendation": answer.recommendation,
         "confidence_score": Decimal(answer.confidence_score),
         "confidence_basis": "unproven: the model's own number, not yet calibrated on outcomes",
-        "win_probability": Decimal(str(answer.win_probability)).quantize(Decimal("0.000001")),
+        "win_probability": None if answer.win_probability is None else Decimal(str(round(answer.win_probability, 6))),
         "one_liner": answer.one_liner,
         "reasoning": answer.reasoning,
         "risk_factors": answer.risk_factors,

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import flask
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    return invoke(event.get("job", "analyze"), WORK, AnalyzeSettings)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    return invoke(event.get("job", "analyze"), WORK, AnalyzeSettings, context.get_remaining_time_in_millis() / 1_000)
 
 
 def http(request: flask.Request) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from api import access, insights, pages, problems
-from api.resources import Resources, make_resources
+from api.resources import Resources
 from core import db
 from core.errors import DatabaseDown
 from core.runtime import Clock, make_clock
@@ -18,7 +18,7 @@ from core.settings import ApiSettings
 
 
 def make_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
-    resources = make_resources(settings, clock or make_clock(settings))
+    resources = Resources(settings, clock or make_clock(settings))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -29,9 +29,12 @@ def make_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
         title="OddWons",
         description="Prediction-market intelligence over Kalshi and Polymarket. Information, not financial advice.",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages load their scripts from a third party
+        redoc_url=None,
     )
     app.state.resources = resources
     app.state.tiers = access.TierBook()
+    app.state.front_page = pages.FrontPage()
     problems.install(app)
     app.add_api_route("/health", health, methods=["GET"], tags=["operation"])
     app.add_api_route("/api/v1/insights/ai", get_insights, methods=["GET"], tags=["insights"])
@@ -68,12 +71,13 @@ async def health(resources: Needs) -> Response:
 async def get_insights(
     resources: Needs,
     view: Annotated[access.View, Depends(_view)],
-    category: Annotated[str | None, Query(max_length=100)] = None,
+    category: Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")] = None,
 ) -> Response:
     """AI insights as your tier sees them: free 403, basic the day's five best, premium hourly, pro now."""
-    body = await insights.insights_body(resources, view, category)
+    body = await insights.insights_body(resources, view, category or None)
     return Response(body, media_type="application/json", headers={"cache-control": "private, no-store"})
 
 
-async def get_page(resources: Needs) -> HTMLResponse:
-    return HTMLResponse(await pages.front_page(resources))
+async def get_page(request: Request, resources: Needs) -> HTMLResponse:
+    page: pages.FrontPage = request.app.state.front_page
+    return HTMLResponse(await page.html(resources), headers=pages.HEADERS)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from api.access import view_of
-from api.insights import DISCLAIMER
+from api.insights import DISCLAIMER, load_insights
 from api.resources import Resources
 from core.models import Tier
 from core.queries import serving
@@ -17,24 +18,58 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 MOST = 30
+HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+_FRESH_S = 5.0
+# Control characters, and those that reorder the text around them.
+_UNSEEN = dict.fromkeys(
+    [
+        *range(9),
+        *range(11, 32),
+        *range(127, 160),
+        0x61C,
+        0x200E,
+        0x200F,
+        *range(0x202A, 0x202F),
+        *range(0x2066, 0x206A),
+    ],
+    "\ufffd",
+)
 
 
-async def front_page(resources: Resources) -> str:
+class FrontPage:
+    """The rendered page, made anew every few seconds however many look: it counts all markets."""
+
+    def __init__(self) -> None:
+        self._html, self._made_at = "", -_FRESH_S
+
+    async def html(self, resources: Resources) -> str:
+        now = time.monotonic()
+        if not self._html or now - self._made_at >= _FRESH_S:
+            self._html, self._made_at = await render(resources), now
+        return self._html
+
+
+async def render(resources: Resources) -> str:
     """To the public: what is over. With PREVIEW_TIER: what that tier sees now, and the page says so."""
     now, preview = resources.clock(), resources.settings.preview_tier
+    view = None if preview is None else view_of(Tier(preview), now)
     insights: list[dict[str, Any]] = []
     arbitrage: list[dict[str, Any]] = []
     async with resources.connection() as connection:
-        if preview is not None:
-            view = view_of(Tier(preview), now)
-            insights = await serving.insights_alive(connection, view.as_of, limit=MOST)
+        if view is not None:
+            insights = await load_insights(connection, view, limit=MOST)
             arbitrage = await serving.arbitrage_alive(connection, view.as_of, limit=MOST) if view.arbitrage else []
         past = await serving.settled_or_expired(connection, now, MOST)
         fresh = await serving.freshness(connection)
     return _template().render(
         now=now,
         simulated=resources.settings.clock_start is not None,
-        preview=preview,
+        view=view,
         insights=insights,
         arbitrage=arbitrage,
         past=past,
@@ -49,13 +84,17 @@ def _ago(now: datetime, then: datetime) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
+def _seen(value: object) -> object:
+    return value.translate(_UNSEEN) if isinstance(value, str) else value
+
+
 @cache
 def _template() -> Template:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = Path(__file__).parent / "templates"
     environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_seen
     )
     environment.filters["cents"] = lambda dollars: "–" if dollars is None else f"{100 * dollars:.1f}¢"
     return environment.get_template("page.html")

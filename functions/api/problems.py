@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from core.errors import Forbidden, OddWonsError, OutsideError
+from core.errors import Forbidden, OddWonsError, OutsideError, RequestError
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +38,16 @@ def install(app: FastAPI) -> None:
         if isinstance(error, OutsideError):
             log.warning("outside failure", extra={"path": request.url.path, "error": str(error)})
             return problem(error.status, "A part this answer needs is away; try again soon.")
+        if not isinstance(error, RequestError):
+            return await _bug(request, error)
         extra = {"upgrade_to": error.upgrade_to} if isinstance(error, Forbidden) and error.upgrade_to else {}
         return problem(error.status, str(error), **extra)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
-        return problem(error.status_code, str(error.detail))
+        answer = problem(error.status_code, str(error.detail))
+        answer.headers.update(error.headers or {})
+        return answer
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:

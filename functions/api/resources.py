@@ -17,9 +17,15 @@ from core.settings import ApiSettings
 class Resources:
     settings: ApiSettings
     clock: Clock
-    cache: Cache
+    _cache: Cache | None = None
     _pool: db.Pool | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def cache(self) -> Cache:
+        if self._cache is None:
+            self._cache = make_cache(self.settings)
+        return self._cache
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[db.Connection]:
@@ -33,10 +39,7 @@ class Resources:
                 yield connection
 
     async def close(self) -> None:
-        await self.cache.close()
+        if self._cache is not None:
+            await self._cache.close()
         if self._pool is not None:
             await self._pool.close()
-
-
-def make_resources(settings: ApiSettings, clock: Clock) -> Resources:
-    return Resources(settings, clock, make_cache(settings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,19 +23,47 @@ _AWAY = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.AdminShutdownError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InterfaceError,
 )
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_DEEPEST = 100
 
 
 async def _prepare(connection: Any) -> None:
-    await connection.set_type_codec(
-        "jsonb", encoder=lambda v: orjson.dumps(v).decode(), decoder=orjson.loads, schema="pg_catalog"
-    )
+    await connection.set_type_codec("jsonb", encoder=_jsonb, decoder=orjson.loads, schema="pg_catalog")
+
+
+def storable(text: str) -> str:
+    """`text` without what PostgreSQL refuses in one: NUL and halves of surrogate pairs."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def _jsonb(value: Any) -> str:
+    try:
+        encoded = orjson.dumps(value).decode()
+        if "\\u0000" not in encoded:
+            return encoded
+    except TypeError:  # a lone surrogate, an integer beyond 64 bits, or too deep
+        pass
+    return orjson.dumps(_storable_json(value, 0)).decode()
+
+
+def _storable_json(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
+        return storable(str(value)) if abs(value) < 10**1000 else None
+    if not isinstance(value, (list, dict)):
+        return value
+    if depth == _DEEPEST:
+        return None
+    if isinstance(value, list):
+        return [_storable_json(item, depth + 1) for item in value]
+    return {storable(str(key)): _storable_json(item, depth + 1) for key, item in value.items()}
 
 
 def _arguments(settings: Settings) -> dict[str, Any]:
@@ -76,7 +105,8 @@ class translated:  # noqa: N801
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, _AWAY):
+        # asyncpg also calls an argument of the wrong type an interface error: that one is a bug of ours.
+        if isinstance(error, _AWAY) and not isinstance(error, asyncpg.exceptions._base.DataError):
             raise DatabaseDown(f"database: {_said(error)}") from error
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,7 +30,7 @@ async def open_client(timeout_s: float) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(
         timeout=httpx.Timeout(timeout_s, connect=min(5.0, timeout_s)),
         limits=limits,
-        headers={"user-agent": USER_AGENT, "accept": "application/json"},
+        headers={"user-agent": USER_AGENT, "accept": "application/json", "accept-encoding": "gzip"},
         follow_redirects=False,
     ) as client:
         yield client
@@ -82,27 +85,43 @@ class VenueHttp:
     async def _once(self, method: str, url: str, params: Params | None, body: Any) -> Any:
         try:
             request = self._client.build_request(method, url, params=params, json=body, timeout=self._timeout_s)
-            response = await self._client.send(request, stream=True)
-            try:
-                content = await self._read(response)
-            finally:
-                await response.aclose()
-        except httpx.TransportError as error:
+            # The client's deadline is for each read; a server that drips keeps every one of them.
+            async with asyncio.timeout(3 * self._timeout_s):
+                response = await self._client.send(request, stream=True)
+                try:
+                    content = await self._read(response)
+                finally:
+                    await response.aclose()
+        except (httpx.RequestError, TimeoutError, zlib.error) as error:
             raise _RetryableError(f"{type(error).__name__} {error}".strip()) from error
         if response.status_code == 429 or response.status_code >= 500:
             raise _RetryableError(f"status {response.status_code}")
         if response.status_code != 200:
-            raise VenueAnswerError(f"{url}: status {response.status_code}: {content[:200].decode(errors='replace')}")
+            raise VenueAnswerError(f"{url}: status {response.status_code}: {ascii(content[:200].decode('latin-1'))}")
         try:
-            return orjson.loads(content)
-        except orjson.JSONDecodeError as error:
+            return _decoded(content)
+        except (ValueError, RecursionError) as error:
             raise _RetryableError(f"not JSON ({error})") from error
 
     async def _read(self, response: httpx.Response) -> bytes:
-        chunks, size = [], 0
-        async for chunk in response.aiter_bytes():
-            size += len(chunk)
-            if size > self._max_body_bytes:
+        """The body, unpacked no further than the bound: a few kilobytes of gzip can hold gigabytes."""
+        encoding = response.headers.get("content-encoding", "identity").lower()
+        if encoding not in ("identity", "gzip"):
+            raise VenueAnswerError(f"{response.url}: content-encoding {encoding[:50]!r} was not asked for")
+        unpack = zlib.decompressobj(wbits=31).decompress if encoding == "gzip" else None
+        chunks, room = [], self._max_body_bytes
+        async for raw in response.aiter_raw():
+            chunk = unpack(raw, room + 1) if unpack else raw
+            room -= len(chunk)
+            if room < 0:
                 raise VenueAnswerError(f"{response.url}: body above {self._max_body_bytes} bytes")
             chunks.append(chunk)
         return b"".join(chunks)
+
+
+def _decoded(content: bytes) -> Any:
+    """JSON, also with half of an emoji or a broken byte in it: one title must not cost us the venue."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return json.loads(content.decode(errors="replace"))

@@ -6,13 +6,14 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
@@ -55,6 +56,8 @@ JOBS: Mapping[str, Job] = {
     )
 }
 
+RECORDING_S = 10
+
 S = TypeVar("S", bound=Settings)
 
 
@@ -86,12 +89,18 @@ def make_clock(settings: Settings) -> Clock:
     return now
 
 
-async def run_job(name: str, work: Mapping[str, Work[S]], settings: S) -> Summary:
-    """Runs one job under its lease and deadline and records it. Raises what the work raised, and JobOverlap."""
+async def run_job(name: str, work: Mapping[str, Work[S]], settings: S, limit_s: float | None = None) -> Summary:
+    """Runs one job under its lease and deadline and records it. Raises what the work raised, and JobOverlap.
+
+    `limit_s`: when the host will stop us; the job gives up before that, while its end can still be recorded.
+    """
     job = JOBS.get(name)
     if job is None or name not in work:
         known = ", ".join(sorted(work))
         raise UnknownJob(f"no job {name!r} here; this function runs: {known}")
+    if limit_s is not None:
+        left_s = max(1, int(limit_s) - RECORDING_S)
+        job = replace(job, deadline_s=left_s if job.deadline_s is None else min(left_s, job.deadline_s))
     clock = make_clock(settings)
     pool, cache = await db.make_pool(settings), make_cache(settings)
     try:
@@ -159,7 +168,7 @@ async def _lease(pool: db.Pool, job: Job, settings: Settings) -> AsyncIterator[s
             await job_queries.release_lease(connection, job.name, holder)
 
 
-def invoke(name: str, work: Mapping[str, Work[S]], kind: type[S]) -> Summary:
+def invoke(name: str, work: Mapping[str, Work[S]], kind: type[S], limit_s: float | None = None) -> Summary:
     """One job for a host that calls functions (Lambda, Cloud Run): the summary, or the error it raised.
 
     A fresh event loop is right here: a job opens and closes all it uses.
@@ -167,7 +176,7 @@ def invoke(name: str, work: Mapping[str, Work[S]], kind: type[S]) -> Summary:
     settings = load(kind)
     log.configure(settings.log_level)
     try:
-        return {"job": name, "status": "ok", "summary": asyncio.run(run_job(name, work, settings))}
+        return {"job": name, "status": "ok", "summary": asyncio.run(run_job(name, work, settings, limit_s))}
     except JobOverlap as error:
         logger.info(str(error))
         return {"job": name, "status": "overlap", "detail": str(error)}
@@ -180,6 +189,8 @@ def cron_main(default_job: str, work: Mapping[str, Work[S]], kind: type[S], argv
     job = JOBS.get(name)
     if job is not None and job.deadline_s is not None:
         _exit_hard_after(job.deadline_s + 30)
+    # A host that stops us gets an orderly end: the lease is given back and the run recorded.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         outcome = invoke(name, work, kind)
     except ConfigError as error:
@@ -187,6 +198,9 @@ def cron_main(default_job: str, work: Mapping[str, Work[S]], kind: type[S], argv
         return 2
     except OddWonsError as error:
         sys.stderr.write(f"{name}: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{name}: stopped before its end\n")
         return 1
     sys.stdout.write(json.dumps(outcome, default=str) + "\n")
     return 0

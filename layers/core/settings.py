@@ -114,7 +114,7 @@ class ApiSettings(Settings):
 
 
 class WebhookSettings(Settings):
-    stripe_webhook_secret: SecretStr = Field(min_length=8, description="several, comma-separated, while one is rolled")
+    stripe_webhook_secret: SecretStr = Field(description="several, comma-separated, while one is rolled")
     stripe_price_basic: str
     stripe_price_premium: str
     stripe_price_pro: str
@@ -122,6 +122,19 @@ class WebhookSettings(Settings):
     webhook_max_body_kb: int = Field(default=512, ge=1, le=10_240)
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65_535)
+
+    @field_validator("stripe_webhook_secret")
+    @classmethod
+    def _has_no_empty_secret(cls, value: SecretStr) -> SecretStr:
+        if any(len(secret.strip()) < 8 for secret in value.get_secret_value().split(",")):
+            raise ValueError("each of the comma-separated secrets needs 8 characters or more")
+        return value
+
+    @model_validator(mode="after")
+    def _prices_differ(self) -> WebhookSettings:
+        if len({self.stripe_price_basic, self.stripe_price_premium, self.stripe_price_pro}) < 3:
+            raise ValueError("STRIPE_PRICE_BASIC, STRIPE_PRICE_PREMIUM and STRIPE_PRICE_PRO must differ")
+        return self
 
 
 S = TypeVar("S", bound=Settings)

@@ -80,7 +80,8 @@ async def test_an_invalid_kalshi_cursor_is_page_one(http: httpx.AsyncClient) -> 
 @pytest.mark.parametrize(
     "query",
     ["status=active", "status=open,closed", "limit=1001", "limit=0", "mve_filter=none", "status=open&min_close_ts=1",
-     "status=closed&min_settled_ts=1", "min_close_ts=1&min_settled_ts=1", "min_updated_ts=1", "status=open&max_settled_ts=9"],
+     "status=closed&min_settled_ts=1", "min_close_ts=1&min_settled_ts=1", "min_updated_ts=1",
+     "status=open&max_settled_ts=9"],
 )  # fmt: skip
 async def test_kalshi_refuses_markets_filters_that_exclude_each_other(http: httpx.AsyncClient, query: str) -> None:
     assert (await http.get(f"{KALSHI}/markets?{query}")).status_code == 400

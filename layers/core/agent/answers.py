@@ -18,7 +18,7 @@ class OpportunityAnswer(BaseModel):
 
     recommendation: Recommendation
     confidence_score: int = Field(ge=0, le=100, description="100 x probability that the position earns more than 0")
-    win_probability: float = Field(ge=0, le=1, description="probability that YES wins")
+    win_probability: float | None = Field(ge=0, le=1, description="probability that YES wins; null when unknown")
     one_liner: str = Field(min_length=1, max_length=400)
     reasoning: str = Field(min_length=1, max_length=2_000)
     risk_factors: list[str] = Field(max_length=10)

@@ -20,7 +20,8 @@ Rules:
 - suggested_position is the side that the facts favour, or WAIT. "No real edge" is a good answer.
 - one_liner: one sentence to act on. reasoning: two or three sentences of why. edge_explanation: what the market is
   missing, or that it misses nothing. risk_factors: what would make you wrong.
-- confidence_score: 100 times the probability that the position earns more than 0 after fees. win_probability: of YES.
+- confidence_score: 100 times the probability that the position earns more than 0 after fees. win_probability: of YES,
+  null when the facts do not tell.
 """
 
 

@@ -17,7 +17,7 @@ from core.models import OpenMarket
 Risk = Literal["SAFE", "CAUTION", "BLOCK"]
 
 CANDIDATES = 10
-MIN_LIKENESS = 0.8
+MIN_LIKENESS = 0.75
 MAX_CLOSE_GAP = timedelta(hours=36)
 
 # Clauses that make two equal titles different bets when only one side has them.
@@ -98,6 +98,8 @@ def _refusals(a: Facts, b: Facts) -> list[str]:
         found.append("directions differ")
     if a.negated != b.negated:
         found.append("one is negated")
+    if a.numbers and a.at_close != b.at_close:
+        found.append("one must hold at the close, the other must be touched")
     if a.stages != b.stages:
         found.append(f"stages differ: {_list(a.stages)} and {_list(b.stages)}")
     if a.years and b.years and not a.years & b.years:

@@ -31,12 +31,11 @@ async def upsert_user(connection: Connection, email: str, tier: Tier, now: datet
 
 async def insert_stripe_event(
     connection: Connection, event_id: str, kind: str, created_at: datetime, received_at: datetime, body: dict[str, Any]
-) -> bool:
-    """False when this event was handled before; True when it is new or an earlier attempt at it failed."""
-    handled = await connection.fetchval(
+) -> None:
+    await connection.execute(
         """
-        INSERT INTO stripe_events AS known (id, type, created_at, received_at, body) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (id) DO UPDATE SET received_at = known.received_at RETURNING handled_at
+        INSERT INTO stripe_events (id, type, created_at, received_at, body) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (id) DO NOTHING
         """,
         event_id,
         kind,
@@ -44,7 +43,14 @@ async def insert_stripe_event(
         received_at,
         body,
     )
-    return handled is None
+
+
+async def take_stripe_event(connection: Connection, event_id: str) -> bool:
+    """Locks the event until the transaction ends. False when it was handled; one that was parked may be tried again."""
+    is_open: bool = await connection.fetchval(
+        "SELECT handled_at IS NULL OR parked_because IS NOT NULL FROM stripe_events WHERE id = $1 FOR UPDATE", event_id
+    )
+    return is_open
 
 
 async def mark_stripe_event_handled(
@@ -64,7 +70,9 @@ async def user_of_customer(connection: Connection, customer_id: str, user_id: st
         found = await connection.fetchval(
             """
             UPDATE users SET stripe_customer_id = $1
-            WHERE id = $2::uuid AND stripe_customer_id IS NULL AND deleted_at IS NULL RETURNING id::text
+            WHERE id = $2::uuid AND coalesce(stripe_customer_id, $1) = $1 AND deleted_at IS NULL
+              AND NOT EXISTS (SELECT FROM users WHERE stripe_customer_id = $1 AND id <> $2::uuid)
+            RETURNING id::text
             """,
             customer_id,
             user_id,
@@ -80,15 +88,22 @@ async def upsert_subscription(
     tier: Tier,
     current_period_end: datetime | None,
     told_at: datetime,
+    *,
+    wins_ties: bool,
 ) -> bool:
-    """False when something newer was told before: events come in any order."""
+    """False when something newer was told before: events come in any order.
+
+    Stripe's time is in whole seconds: of two events of one second, one that `wins_ties` replaces what the other told,
+    except a cancellation, which is final.
+    """
     row = await connection.fetchrow(
         """
         INSERT INTO subscriptions AS old (stripe_subscription_id, user_id, status, tier, current_period_end, told_at)
         VALUES ($1, $2::uuid, $3, $4, $5, $6)
         ON CONFLICT (stripe_subscription_id) DO UPDATE SET status = excluded.status, tier = excluded.tier,
             current_period_end = excluded.current_period_end, told_at = excluded.told_at
-        WHERE old.told_at <= excluded.told_at RETURNING 1
+        WHERE old.told_at < excluded.told_at OR old.told_at = excluded.told_at AND $7 AND old.status <> 'canceled'
+        RETURNING 1
         """,
         subscription_id,
         user_id,
@@ -96,6 +111,7 @@ async def upsert_subscription(
         tier.value,
         current_period_end,
         told_at,
+        wins_ties,
     )
     return row is not None
 

@@ -36,12 +36,15 @@ async def insights_alive(
     return [dict(row) for row in rows]
 
 
-async def insights_by_id(connection: Connection, ids: Sequence[str], category: str | None) -> list[dict[str, Any]]:
-    """These insights in the order given, whatever became of them since."""
+async def insights_by_id(
+    connection: Connection, ids: Sequence[str], published_by: datetime, category: str | None
+) -> list[dict[str, Any]]:
+    """These insights in the order given, whatever became of them since, without those published later."""
     rows = await connection.fetch(
-        f"{_INSIGHT} WHERE id = ANY($1::uuid[]) AND ($2::text IS NULL OR category = $2) "
+        f"{_INSIGHT} WHERE id = ANY($1::uuid[]) AND created_at <= $2 AND ($3::text IS NULL OR category = $3) "
         "ORDER BY array_position($1::uuid[], id)",
         list(ids),
+        published_by,
         category,
     )
     return [dict(row) for row in rows]

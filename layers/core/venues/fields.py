@@ -14,7 +14,7 @@ import orjson
 TITLE_CHARS = 1_000
 RULES_CHARS = 20_000
 ID_CHARS = 200
-_MICRO = Decimal("0.000001")
+MICRO = Decimal("0.000001")
 _VOLUME_STEP = Decimal("0.0001")
 _VOLUME_MAX = Decimal(10) ** 15
 _ONE = Decimal(1)
@@ -31,12 +31,22 @@ def decimal(value: Any, doubts: Counter[str], name: str) -> Decimal | None:
     try:
         text = value if isinstance(value, str) else repr(value)
         number = Decimal(text) if len(text) <= 64 else None
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):  # ValueError: an int of thousands of digits
         number = None
-    if number is None or not number.is_finite():
+    # Beyond these exponents arithmetic overflows, and nothing a venue says is that large or small.
+    if number is None or not number.is_finite() or abs(number.adjusted()) > 400:
         doubts[f"{name}: not a number"] += 1
         return None
     return number
+
+
+def rows(value: Any, skipped: Counter[str], name: str) -> list[Any]:
+    """A list, empty where absent. Anything else is none, and counted."""
+    if isinstance(value, list):
+        return value
+    if value is not None:
+        skipped[f"{name}: not a list"] += 1
+    return []
 
 
 def price(value: Any, doubts: Counter[str], name: str) -> Decimal | None:
@@ -47,7 +57,7 @@ def price(value: Any, doubts: Counter[str], name: str) -> Decimal | None:
     if not 0 <= number <= _ONE:
         doubts[f"{name}: outside 0 to 1"] += 1
         return None
-    return number.quantize(_MICRO)
+    return number.quantize(MICRO)
 
 
 def amount(value: Any, doubts: Counter[str], name: str) -> Decimal | None:
@@ -78,6 +88,16 @@ def moment(value: Any, doubts: Counter[str], name: str) -> datetime | None:
     return parsed if parsed.year > 1 else None
 
 
+def unix_moment(value: Any) -> datetime | None:
+    """An aware UTC time from whole unix seconds."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 def text(value: Any, limit: int) -> str:
     """Text without control characters or lone surrogates, at most `limit` characters; anything else is empty."""
     if not isinstance(value, str):
@@ -102,13 +122,18 @@ def digest_of(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "big", signed=True)
 
 
+def traded(probability: Decimal | None) -> Decimal | None:
+    """A price that somebody can ask, bid or pay: 0 and 1 are how venues say that there is none."""
+    return probability if probability is not None and 0 < probability < _ONE else None
+
+
 def best_price(bid: Decimal | None, ask: Decimal | None, last: Decimal | None) -> Decimal | None:
     """The best estimate of probability: the middle of a book at most 10 cents wide, else the last trade, else None.
 
     Polymarket displays the same rule (docs: how prices are calculated).
     """
     if bid is not None and ask is not None and bid <= ask and ask - bid <= Decimal("0.10"):
-        return ((bid + ask) / 2).quantize(_MICRO)
+        return ((bid + ask) / 2).quantize(MICRO)
     return last
 
 

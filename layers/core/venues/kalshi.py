@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
+from urllib.parse import quote
 
 from core.errors import VenueAnswerError
 from core.http import Params, VenueHttp
@@ -71,6 +72,8 @@ async def fetch_by_ids(http: VenueHttp, market_ids: Sequence[str]) -> AsyncItera
     for start in range(0, len(market_ids), 100):
         chunk = market_ids[start : start + 100]
         body = await http.get_json("/markets", {"tickers": ",".join(chunk), "limit": 1000, "mve_filter": "exclude"})
+        if not isinstance(body, dict) or not isinstance(body.get("markets"), list):
+            raise VenueAnswerError("kalshi /markets: no list of markets")
         yield parse_page(body)
 
 
@@ -86,7 +89,7 @@ async def fetch_series_fees(http: VenueHttp) -> list[tuple[str, str | None, str 
 async def fetch_book(http: VenueHttp, market_id: str, yes_token: str | None, now: datetime) -> Book | None:
     """The book, or None where the venue refuses it without a key or has none."""
     try:
-        body = await http.get_json(f"/markets/{market_id}/orderbook", {"depth": 0})
+        body = await http.get_json(f"/markets/{quote(market_id, safe='')}/orderbook", {"depth": 0})
     except VenueAnswerError:
         return None
     return parse_book(body, market_id, now)
@@ -113,13 +116,13 @@ async def fetch_candles(
 async def _pages(
     http: VenueHttp, path: str, key: str, id_key: str, params: Params, max_pages: int
 ) -> AsyncIterator[dict[str, Any]]:
-    cursor, seen_cursors, first_ids = "", {""}, set()
+    cursor, seen_cursors, first_ids = "", {""}, set[str | None]()
     for _ in range(max_pages):
         body = await http.get_json(path, params | ({"cursor": cursor} if cursor else {}))
         rows = body.get(key) if isinstance(body, dict) else None
         if not isinstance(rows, list):
             raise VenueAnswerError(f"kalshi {path}: no list of {key}")
-        first = rows[0].get(id_key) if rows and isinstance(rows[0], dict) else None
+        first = fields.identifier(rows[0].get(id_key)) if rows and isinstance(rows[0], dict) else None
         if cursor and first is not None and first in first_ids:
             raise VenueAnswerError(f"kalshi {path}: the page from {first} was given again")
         first_ids.add(first)
@@ -141,9 +144,9 @@ def parse_page(body: Any) -> Page:
     if not isinstance(body, dict):
         page.skipped["not an object"] += 1
         return page
-    for row in body.get("events") or []:
+    for row in fields.rows(body.get("events"), page.skipped, "events"):
         _parse_event_row(row, page)
-    rows = body.get("markets") or []
+    rows = fields.rows(body.get("markets"), page.skipped, "markets")
     rows = [*rows, body["market"]] if "market" in body else rows
     for row in rows:
         _parse_into(row, None, page)
@@ -156,7 +159,7 @@ def _parse_event_row(row: Any, page: Page) -> None:
         page.skipped["event without an id"] += 1
     else:
         page.events.append(event)
-    for market in (row.get("markets") if isinstance(row, dict) else None) or []:
+    for market in fields.rows(row.get("markets") if isinstance(row, dict) else None, page.skipped, "markets"):
         _parse_into(market, event, page)
 
 
@@ -248,17 +251,13 @@ def _parse_quote(row: dict[str, Any], doubts: Counter[str]) -> Quote:
     yes_bid, yes_ask = _price(row, "yes_bid", doubts), _price(row, "yes_ask", doubts)
     no_bid, no_ask = _price(row, "no_bid", doubts), _price(row, "no_ask", doubts)
     last = _price(row, "last_price", doubts)
-    bid = yes_bid if yes_bid else None
-    ask = yes_ask if yes_ask and yes_ask < _ONE else None
     # The NO side mirrors the YES side; where only it is given it says the same.
-    if bid is None and no_ask and no_ask < _ONE:
-        bid = _ONE - no_ask
-    if ask is None and no_bid and no_bid < _ONE:
-        ask = _ONE - no_bid
+    bid = fields.traded(yes_bid) or fields.complement(fields.traded(no_ask))
+    ask = fields.traded(yes_ask) or fields.complement(fields.traded(no_bid))
     if bid is not None and ask is not None and bid > ask:
         doubts["quote: bid above ask"] += 1
         bid = ask = None
-    last = last if last else None
+    last = fields.traded(last)
     return Quote(
         price=fields.best_price(bid, ask, last),
         yes_price=ask,
@@ -268,8 +267,9 @@ def _parse_quote(row: dict[str, Any], doubts: Counter[str]) -> Quote:
         volume_24h=_amount(row, "volume_24h", doubts),
         open_interest=_amount(row, "open_interest", doubts),
         liquidity=None,
-        yes_size=fields.amount(row.get("yes_ask_size_fp"), doubts, "yes_ask_size") if ask is not None else None,
-        no_size=fields.amount(row.get("yes_bid_size_fp"), doubts, "yes_bid_size") if bid is not None else None,
+        # A price comes with a size: 0 beside one (as where only the NO side is given) is unknown.
+        yes_size=fields.amount(row.get("yes_ask_size_fp"), doubts, "yes_ask_size") or None if ask else None,
+        no_size=fields.amount(row.get("yes_bid_size_fp"), doubts, "yes_bid_size") or None if bid else None,
     )
 
 
@@ -311,8 +311,8 @@ def parse_series_fee(row: dict[str, Any]) -> tuple[str, str | None, str | None, 
     if series is None:
         return None
     multiplier = fields.decimal(row.get("fee_multiplier"), Counter(), "fee_multiplier")
-    if multiplier is not None and not 0 <= multiplier <= 100:
-        multiplier = None
+    if multiplier is not None:
+        multiplier = multiplier.quantize(fields.MICRO) if 0 <= multiplier <= 100 else None
     return (
         series,
         fields.text(row.get("category"), 100) or None,
@@ -338,12 +338,13 @@ def _bids(sides: dict[str, Any], side: str) -> list[Level]:
     if rows is None:
         rows, unit = sides.get(side), _CENT
     levels = []
-    for row in rows or []:
-        if not isinstance(row, (list, tuple)) or len(row) != 2:
+    for row in fields.rows(rows, doubts, side):
+        if not isinstance(row, list) or len(row) != 2:
             continue
-        price, size = fields.decimal(row[0], doubts, "price"), fields.amount(row[1], doubts, "size")
-        if price is not None and size and 0 < price * unit < 1:
-            levels.append(Level(price * unit, size))
+        said, size = fields.decimal(row[0], doubts, "price"), fields.amount(row[1], doubts, "size")
+        price = None if said is None else fields.traded(fields.price(str(said * unit), doubts, "price"))
+        if price is not None and size:
+            levels.append(Level(price, size))
     return levels
 
 
@@ -356,20 +357,18 @@ def parse_candles(body: Any) -> list[Candle]:
     """Candles of /markets/candlesticks, all markets in one list; OHLC may be null where nothing traded."""
     candles: list[Candle] = []
     doubts: Counter[str] = Counter()
-    for market in (body.get("markets") if isinstance(body, dict) else None) or []:
+    for market in fields.rows(body.get("markets") if isinstance(body, dict) else None, doubts, "markets"):
         ticker = fields.identifier(market.get("market_ticker")) if isinstance(market, dict) else None
-        for row in (market.get("candlesticks") or []) if ticker else []:
-            end = row.get("end_period_ts")
-            if ticker is None or not isinstance(end, int):
+        for row in fields.rows(market.get("candlesticks"), doubts, "candlesticks") if ticker else []:
+            end = fields.unix_moment(row.get("end_period_ts")) if isinstance(row, dict) else None
+            if ticker is None or end is None:
                 continue
-            bid = _close(row.get("yes_bid"), doubts) or None
-            ask = _close(row.get("yes_ask"), doubts) or None
-            ask = None if ask == _ONE else ask
-            last = _close(row.get("price"), doubts) or None
+            bid, ask = _close(row.get("yes_bid"), doubts), _close(row.get("yes_ask"), doubts)
+            last = _close(row.get("price"), doubts)
             candles.append(
                 Candle(
                     market_id=ticker,
-                    end=datetime.fromtimestamp(end, UTC),
+                    end=end,
                     price=fields.best_price(bid, ask, last),
                     yes_price=ask,
                     no_price=fields.complement(bid),
@@ -380,4 +379,4 @@ def parse_candles(body: Any) -> list[Candle]:
 
 
 def _close(side: Any, doubts: Counter[str]) -> Decimal | None:
-    return _price(side, "close", doubts) if isinstance(side, dict) else None
+    return fields.traded(_price(side, "close", doubts)) if isinstance(side, dict) else None

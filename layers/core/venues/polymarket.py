@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
+from urllib.parse import quote
 
 import orjson
 
@@ -41,6 +42,7 @@ from core.venues import fields
 
 PLATFORM: Platform = "polymarket"
 _ZERO, _ONE = Decimal(0), Decimal(1)
+_HISTORY_WINDOW = timedelta(days=15)
 _UNRESOLVED = {"disputed": MarketStatus.DISPUTED, "proposed": MarketStatus.DETERMINED}
 
 
@@ -68,9 +70,10 @@ async def fetch_by_ids(http: VenueHttp, market_ids: Sequence[str]) -> AsyncItera
     for market_id in market_ids:
         if market_id.startswith("gamma-"):
             try:
-                yield parse_page({"markets": [await http.get_json(f"/markets/{market_id.removeprefix('gamma-')}")]})
+                row = await http.get_json(f"/markets/{quote(market_id.removeprefix('gamma-'), safe='')}")
             except VenueAnswerError:
                 continue
+            yield parse_page({"markets": [row]})
 
 
 async def fetch_book(http: VenueHttp, market_id: str, yes_token: str | None, now: datetime) -> Book | None:
@@ -87,28 +90,37 @@ async def fetch_book(http: VenueHttp, market_id: str, yes_token: str | None, now
 async def fetch_candles(
     http: VenueHttp, tokens: Mapping[str, str | None], start: datetime, end: datetime
 ) -> AsyncIterator[Candle]:
-    """Hourly prices, one request a market. This history has neither quotes nor volume, and a window of 15 days."""
+    """Hourly prices, a request for each market and 15 days. This history has neither quotes nor volume.
+
+    A market that is refused has no history; the others go on.
+    """
     for market_id, token in tokens.items():
-        if token is None:
-            continue
-        params: Params = {
-            "market": token,
-            "startTs": int(start.timestamp()),
-            "endTs": int(end.timestamp()),
-            "fidelity": 60,
-        }
-        for candle in parse_candles(await http.get_json("/prices-history", params), market_id):
-            yield candle
+        since = start
+        while token is not None and since < end:
+            until = min(since + _HISTORY_WINDOW, end)
+            params: Params = {
+                "market": token,
+                "startTs": int(since.timestamp()),
+                "endTs": int(until.timestamp()),
+                "fidelity": 60,
+            }
+            try:
+                body = await http.get_json("/prices-history", params)
+            except VenueAnswerError:
+                break
+            for candle in parse_candles(body, market_id):
+                yield candle
+            since = until
 
 
 async def _pages(http: VenueHttp, path: str, key: str, params: Params, max_pages: int) -> AsyncIterator[dict[str, Any]]:
-    cursor, seen, first_ids = "", {""}, set()
+    cursor, seen, first_ids = "", {""}, set[str | None]()
     for _ in range(max_pages):
         body = await http.get_json(path, params | ({"after_cursor": cursor} if cursor else {}))
         rows = body.get(key) if isinstance(body, dict) else None
         if not isinstance(rows, list):
             raise VenueAnswerError(f"polymarket {path}: no list of {key}")
-        first = rows[0].get("id") if rows and isinstance(rows[0], dict) else None
+        first = _gamma_id(rows[0].get("id")) if rows and isinstance(rows[0], dict) else None
         if cursor and first is not None and first in first_ids:
             raise VenueAnswerError(f"polymarket {path}: the page from {first} was given again")
         first_ids.add(first)
@@ -130,7 +142,7 @@ def parse_page(body: Any) -> Page:
     elif isinstance(body, dict) and isinstance(body.get("data"), list):
         rows = body["data"]
     elif isinstance(body, dict) and "id" not in body and ("events" in body or "markets" in body):
-        rows = [*(body.get("events") or []), *(body.get("markets") or [])]
+        rows = [row for key in ("events", "markets") for row in fields.rows(body.get(key), page.skipped, key)]
     else:
         rows = [body]
     for row in rows:
@@ -147,7 +159,7 @@ def _parse_event_row(row: dict[str, Any], page: Page) -> None:
         page.skipped["event without an id"] += 1
     else:
         page.events.append(event)
-    for market in row.get("markets") or []:
+    for market in fields.rows(row.get("markets"), page.skipped, "markets"):
         _parse_into(market, event, page)
 
 
@@ -224,7 +236,9 @@ def parse_market(row: Any, event: Event | None, doubts: Counter[str]) -> Market 
 
 
 def _gamma_id(value: Any) -> str | None:
-    number = fields.identifier(str(value)) if isinstance(value, (str, int)) and value != "" else None
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+        value = str(value)
+    number = fields.identifier(value)
     return None if number is None else f"gamma-{number}"
 
 
@@ -237,7 +251,9 @@ def _strings(value: Any) -> list[str]:
             return []
     if not isinstance(value, list):
         return []
-    return [str(item) for item in value if isinstance(item, (str, int, float))]
+    if not all(isinstance(item, (str, int, float)) for item in value):
+        return []  # leaving one out would move the others to places that are not theirs
+    return [item if isinstance(item, str) else repr(item) for item in value[:100]]
 
 
 def _status(row: dict[str, Any]) -> MarketStatus:
@@ -303,7 +319,7 @@ def parse_fee(row: dict[str, Any]) -> FeeFacts | None:
         exponent = fields.decimal(schedule.get("exponent"), doubts, "exponent")
         if rate is None or exponent is None or not 0 <= rate <= 1 or not 0 <= exponent <= 10:
             return None
-        return FeeFacts(rate, exponent, kind or "schedule")
+        return FeeFacts(rate.quantize(fields.MICRO), exponent.quantize(fields.MICRO), kind or "schedule")
     if row.get("feesEnabled") is False:
         return FeeFacts(_ZERO, _ONE, "free")
     return None
@@ -311,9 +327,8 @@ def parse_fee(row: dict[str, Any]) -> FeeFacts | None:
 
 def _parse_quote(row: dict[str, Any], swapped: bool, doubts: Counter[str]) -> Quote:
     bid, ask = fields.price(row.get("bestBid"), doubts, "bestBid"), fields.price(row.get("bestAsk"), doubts, "bestAsk")
-    last = fields.price(row.get("lastTradePrice"), doubts, "lastTradePrice") or None
-    bid = bid or None
-    ask = ask if ask and ask < _ONE else None
+    last = fields.traded(fields.price(row.get("lastTradePrice"), doubts, "lastTradePrice"))
+    bid, ask = fields.traded(bid), fields.traded(ask)
     if bid is not None and ask is not None and bid > ask:
         doubts["quote: bid above ask"] += 1
         bid = ask = None
@@ -368,7 +383,7 @@ def _levels(rows: list[Any]) -> list[Level]:
         if not isinstance(row, dict):
             continue
         price, size = fields.price(row.get("price"), doubts, "price"), fields.amount(row.get("size"), doubts, "size")
-        if price is not None and size and 0 < price < 1:
+        if size and (price := fields.traded(price)) is not None:
             levels.append(Level(price, size))
     return levels
 
@@ -376,8 +391,9 @@ def _levels(rows: list[Any]) -> list[Level]:
 def parse_candles(body: Any, market_id: str) -> list[Candle]:
     doubts: Counter[str] = Counter()
     candles = []
-    for row in (body.get("history") if isinstance(body, dict) else None) or []:
-        if isinstance(row, dict) and isinstance(row.get("t"), int):
-            price = fields.price(row.get("p"), doubts, "p")
-            candles.append(Candle(market_id, datetime.fromtimestamp(row["t"], UTC), price, None, None, None))
+    for row in fields.rows(body.get("history") if isinstance(body, dict) else None, doubts, "history"):
+        end = fields.unix_moment(row.get("t")) if isinstance(row, dict) else None
+        if end is not None:
+            price = fields.traded(fields.price(row.get("p"), doubts, "p"))
+            candles.append(Candle(market_id, end, price, None, None, None))
     return candles

@@ -1,0 +1,71 @@
+"""What runs on Railway. Read by `railway config plan` and `railway config apply`; railway/README.md says how."""
+
+from typing import Any
+
+from railway_sdk import Project, Service, define_railway, postgres, preserve, project, redis, service
+
+from analyze.jobs import WORK as ANALYZE
+from collect.jobs import WORK as COLLECT
+from core.runtime import JOBS, Job
+
+BUILD = {
+    "builder": "DOCKERFILE",
+    "dockerfilePath": "railway/Dockerfile",
+    "watchPatterns": ["functions/**", "layers/**", "sql/**", "railway/Dockerfile"],
+}
+# Railway keeps these values, set there by hand; what is not named here is removed by `apply`.
+SECRET = preserve()
+
+
+@define_railway
+def main(context: Any = None) -> Project:
+    database, cache = postgres("postgres"), redis("redis")
+    common = {
+        "ENVIRONMENT": "production",
+        "LOG_LEVEL": "INFO",
+        "DATABASE_URL": database.env.DATABASE_URL,
+        "REDIS_URL": cache.env.REDIS_URL,
+    }
+    analyst = {"AI_ANALYSIS_ENABLED": "true", "AI_MODEL": "openai/gpt-oss-20b", "GROQ_API_KEY": SECRET}
+    jobs = [
+        cron(job, common | (analyst if job.function == "analyze" else {}))
+        for job in JOBS.values()
+        if job.cron and job.name in COLLECT | ANALYZE
+    ]
+    return project("oddwons", resources=[database, cache, api(common), stripe_webhook(common), *jobs])
+
+
+def cron(job: Job, variables: dict[str, Any]) -> Service:
+    """A service that Railway starts on time and that exits. Railway never stops a stuck one: the job's deadline does."""
+    return service(
+        job.name,
+        build=BUILD,
+        start=f"python -m {job.function} {job.name}",
+        deploy={"cronSchedule": job.cron, "restartPolicyType": "NEVER"},
+        env=variables,
+    )
+
+
+def api(common: dict[str, Any]) -> Service:
+    return service(
+        "api",
+        build=BUILD,
+        start="python -m api",
+        preDeploy="alembic upgrade head",
+        healthcheck="/health",
+        healthcheckTimeout=120,
+        replicas=2,
+        deploy={"restartPolicyType": "ON_FAILURE", "restartPolicyMaxRetries": 10},
+        env=common | {"JWT_SECRET": SECRET, "PUBLIC_URL": SECRET, "CORS_ORIGINS": SECRET},
+    )
+
+
+def stripe_webhook(common: dict[str, Any]) -> Service:
+    names = ("STRIPE_WEBHOOK_SECRET", "STRIPE_PRICE_BASIC", "STRIPE_PRICE_PREMIUM", "STRIPE_PRICE_PRO")
+    return service(
+        "stripe-webhook",
+        build=BUILD,
+        start="python -m stripe_webhook",
+        deploy={"restartPolicyType": "ON_FAILURE", "restartPolicyMaxRetries": 10},
+        env=common | dict.fromkeys(names, SECRET),
+    )
