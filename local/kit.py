@@ -23,7 +23,7 @@ import psutil
 from local import postgres, valkey
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / ".local"
+DATA = Path(os.environ.get("ODDWONS_DATA", ROOT / ".local"))
 READY_WITHIN_S = 30.0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -64,19 +63,23 @@ def sum_mismatch(history: History) -> list[Pattern]:
 
     One pattern an event, on its dearest outcome; z = excess in cents, so 4 cents score 50.
     """
-    members: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for row, ((platform, _), event) in enumerate(zip(history.keys, history.events, strict=True)):
-        if event is not None and history.exclusive[row] and np.isfinite(history.bid[row]):
-            members[platform, event].append(row)
-    scores = np.zeros(len(history))
-    totals, counts = np.full(len(history), np.nan), np.full(len(history), np.nan)
-    for rows in members.values():
-        total = float(history.bid[rows].sum())
-        if len(rows) >= 2 and total > 1:
-            dearest = rows[int(np.argmax(history.bid[rows]))]
-            scores[dearest] = float(score_of(np.array([100 * (total - 1)]))[0])
-            totals[dearest], counts[dearest] = 100 * total, len(rows)
-    return _patterns(history, "sum_mismatch", scores, {"sum_bids_cents": totals, "outcomes": counts})
+    usable = history.exclusive & np.isfinite(history.bid)
+    rows = np.array([row for row in np.flatnonzero(usable) if history.events[row] is not None], dtype=np.intp)
+    if not len(rows):
+        return []
+    names = np.array([f"{history.keys[row][0]} {history.events[row]}" for row in rows])
+    _, event = np.unique(names, return_inverse=True)
+    bids = history.bid[rows]
+    total, members = np.bincount(event, weights=bids), np.bincount(event)
+    # the last of each event's rows in order of bid is its dearest outcome
+    dearest = np.zeros(len(total), dtype=np.intp)
+    order = np.argsort(bids, kind="stable")
+    dearest[event[order]] = rows[order]
+    off = (members >= 2) & (total > 1)
+    excess, totals, outcomes = (np.full(len(history), np.nan) for _ in range(3))
+    excess[dearest[off]] = 100 * (total[off] - 1)
+    totals[dearest[off]], outcomes[dearest[off]] = 100 * total[off], members[off]
+    return _patterns(history, "sum_mismatch", score_of(excess), {"sum_bids_cents": totals, "outcomes": outcomes})
 
 
 DETECTORS: tuple[Callable[[History], list[Pattern]], ...] = (volume_spike, price_jump, sum_mismatch)

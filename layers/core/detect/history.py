@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,17 +44,20 @@ def log_odds(price: Floats) -> Floats:
     return odds
 
 
-def robust_centre_and_scale(values: Floats) -> tuple[Floats, Floats, npt.NDArray[Any]]:
+def robust_centre_and_scale(values: Floats) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
     """Row-wise median, 1.4826 * median absolute deviation (the normal-consistent scale) and count, NaNs left out."""
-    finite = np.isfinite(values)
-    count = finite.sum(axis=1)
-    some = count > 0
-    centre, scale = np.full(len(values), np.nan), np.full(len(values), np.nan)
-    if some.any():
-        rows = values[some]
-        centre[some] = np.nanmedian(rows, axis=1)
-        scale[some] = 1.4826 * np.nanmedian(np.abs(rows - centre[some, None]), axis=1)
-    return centre, scale, count
+    kept = np.where(np.isfinite(values), values, np.nan)
+    count = np.isfinite(kept).sum(axis=1)
+    centre = _medians(kept, count)
+    return centre, 1.4826 * _medians(np.abs(kept - centre[:, None]), count), count
+
+
+def _medians(values: Floats, count: npt.NDArray[np.intp]) -> Floats:
+    """The median of each row's `count` finite values; NaN for a row without any. Sorting puts the NaNs last."""
+    ranked = np.sort(values, axis=1)
+    rows, last = np.arange(len(values)), np.maximum(count - 1, 0)
+    middle: Floats = (ranked[rows, last // 2] + ranked[rows, (last + 1) // 2]) / 2
+    return middle
 
 
 def score_of(z: Floats) -> Floats:
