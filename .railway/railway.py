@@ -17,7 +17,7 @@ BUILD = {
 SECRET = preserve()
 
 
-@define_railway
+@define_railway  # type: ignore[untyped-decorator]
 def main(context: Any = None) -> Project:
     database, cache = postgres("postgres"), redis("redis")
     common = {
@@ -30,13 +30,13 @@ def main(context: Any = None) -> Project:
     jobs = [
         cron(job, common | (analyst if job.function == "analyze" else {}))
         for job in JOBS.values()
-        if job.cron and job.name in COLLECT | ANALYZE
+        if job.cron and job.name in {*COLLECT, *ANALYZE}
     ]
     return project("oddwons", resources=[database, cache, api(common), stripe_webhook(common), *jobs])
 
 
 def cron(job: Job, variables: dict[str, Any]) -> Service:
-    """A service that Railway starts on time and that exits. Railway never stops a stuck one: the job's deadline does."""
+    """A service that Railway starts on time and that exits. A stuck one ends by the job's own deadline."""
     return service(
         job.name,
         build=BUILD,

@@ -23,17 +23,20 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         insights = await serving.insights_alive(connection, run.now)
         arbitrage = await serving.arbitrage_alive(connection, run.now)
         row = make_digest(insights, arbitrage)
-        await analyzing.upsert_digest(connection, row | {"day": day, "created_at": run.now, "model": MODEL})
+        if not await analyzing.insert_digest(connection, row | {"day": day, "created_at": run.now, "model": MODEL}):
+            return {"day": day.isoformat(), "note": "made already"}
     await run.cache.drop(*CACHE_GROUPS)
     return {"day": day.isoformat(), "picks": len(row["top_picks"]), "insights": len(row["insight_ids"])}
 
 
 def make_digest(insights: Sequence[Mapping[str, Any]], arbitrage: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Top five by recommendation, computed edge and confidence; AVOIDs apart; waiting ones with what to wait for."""
+    """Top five by recommendation, computed edge and confidence; AVOIDs apart; waiting ones with what to wait for.
+
+    `insight_ids` are the five that a basic user reads: the picks, and AVOIDs where there are fewer.
+    """
     ranked = sorted(insights, key=_rank)
     avoid = [insight for insight in ranked if insight["ai_recommendation"] == "AVOID"]
     picks = [insight for insight in ranked if insight["ai_recommendation"] != "AVOID"][:PICKS]
-    picks += avoid[: PICKS - len(picks)]
     watch = [i for i in ranked if i["suggested_position"] == "WAIT" and i not in picks][:PICKS]
     bets = sum(insight["suggested_position"] != "WAIT" for insight in insights)
     return {
@@ -44,7 +47,7 @@ def make_digest(insights: Sequence[Mapping[str, Any]], arbitrage: Sequence[Mappi
             {"description": a["description"], "potential_edge": f"{a['edge_percentage']}%"} for a in arbitrage[:PICKS]
         ],
         "watchlist": [_line(i) | {"trigger": i["reasoning"]} for i in watch],
-        "insight_ids": [insight["id"] for insight in picks],
+        "insight_ids": [insight["id"] for insight in [*picks, *avoid][:PICKS]],
     }
 
 

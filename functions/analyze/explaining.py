@@ -14,7 +14,7 @@ from core.agent import prompt
 from core.agent.evidence import Candidate, Evidence, gather, pack
 from core.agent.groq import Analyst, Reply, open_analyst
 from core.agent.grounding import faults
-from core.errors import AnalystUnavailable, AnswerRejected
+from core.errors import AnalystUnavailable, AnswerRejected, ConfigError
 from core.models import OpenMarket, Pattern
 from core.queries import analyzing
 from core.runtime import Run
@@ -23,6 +23,8 @@ from core.venues.fields import digest_of
 
 log = logging.getLogger(__name__)
 
+_LEFT = "left for the next run"
+_NO_BUDGET = "daily budget spent"
 _LIFE = {
     "ACT_NOW": timedelta(hours=2),
     "HOURS": timedelta(hours=6),
@@ -40,29 +42,39 @@ async def explain(
     """Counts of what became of each selected pattern. The service being away leaves the rest for the next run."""
     if not run.settings.ai_analysis_enabled:
         return {"published": 0, "note": "AI_ANALYSIS_ENABLED is false"}
-    if not selected:
-        return {"published": 0, "note": "nothing was selected"}
-    candidates = await _candidates(run, selected, markets, fair)
+    try:
+        async with open_analyst(run.settings) as analyst:
+            if not selected:
+                return {"published": 0, "note": "nothing was selected"}
+            return await _explain_all(run, analyst, await _candidates(run, selected, markets, fair))
+    except ConfigError as error:
+        log.error("analyst misconfigured", extra={"error": str(error)})
+        return {"published": 0, "not_published": {_LEFT: len(selected)}, "error": str(error)}
+
+
+async def _explain_all(run: Run[AnalyzeSettings], analyst: Analyst, candidates: Sequence[Candidate]) -> dict[str, Any]:
     room = asyncio.Semaphore(run.settings.ai_concurrency)
     outcomes: Counter[str] = Counter()
     stop: list[str] = []
-    async with open_analyst(run.settings) as analyst:
 
-        async def one(candidate: Candidate) -> None:
-            async with room:
-                if stop:
-                    outcomes["left for the next run"] += 1
-                    return
-                try:
-                    outcomes[await _one(run, analyst, candidate)] += 1
-                except AnalystUnavailable as error:
-                    stop.append(str(error))
-                    outcomes["left for the next run"] += 1
+    async def one(candidate: Candidate) -> None:
+        async with room:
+            try:
+                outcomes[_LEFT if stop else await _one(run, analyst, candidate)] += 1
+            except AnalystUnavailable as error:
+                stop.append(str(error))
+                outcomes[_LEFT] += 1
 
-        await asyncio.gather(*(one(candidate) for candidate in candidates))
+    # All of them end before the first failure is told: none may go on without the analyst and the pool.
+    ended = await asyncio.gather(*(one(candidate) for candidate in candidates), return_exceptions=True)
+    for failure in ended:
+        if failure is not None:
+            raise failure
     if stop:
         log.error("analyst unavailable", extra={"error": stop[0]})
-    said: dict[str, Any] = {"published": outcomes.pop("published", 0), "not_published": dict(outcomes)}
+    if outcomes[_NO_BUDGET]:
+        log.warning(_NO_BUDGET, extra={"left": outcomes[_NO_BUDGET], "usd": run.settings.ai_budget_usd_per_day})
+    said: dict[str, Any] = {"published": outcomes.pop("published", 0), "not_published": dict(+outcomes)}
     return said | ({"error": stop[0]} if stop else {})
 
 
@@ -102,29 +114,31 @@ async def _one(run: Run[AnalyzeSettings], analyst: Analyst, candidate: Candidate
     async with run.transaction() as connection:
         spent = await analyzing.spent_usd(connection, run.now.replace(hour=0, minute=0, second=0, microsecond=0))
     if spent >= Decimal(str(run.settings.ai_budget_usd_per_day)):
-        return "daily budget spent"
+        return _NO_BUDGET
     evidence = gather(candidate, run.now)
     try:
         reply = await analyst.explain(pack(candidate, evidence))
     except AnswerRejected as error:
-        await _withhold(run, candidate.pattern, "no valid answer", str(error), analyst.model, Decimal(0))
-        return "no valid answer"
-    found = faults(reply.answer, evidence, candidate.title)
-    if found:
-        reason = "not grounded"
-        await _withhold(run, candidate.pattern, reason, "; ".join(found), reply.model, reply.cost_usd)
-        return reason
+        return await _withhold(run, candidate.pattern, "no valid answer", str(error), analyst.model, error.cost_usd)
+    if found := faults(reply.answer, evidence, candidate.title):
+        detail = "; ".join(dict.fromkeys(found))
+        return await _withhold(run, candidate.pattern, "not grounded", detail, reply.model, reply.cost_usd)
     async with run.transaction() as connection:
         stored = await analyzing.insert_insight(connection, _insight(candidate, evidence, reply, run.now))
-    return "published" if stored else "another insight is alive"
+    if stored is None:
+        detail = "published by another run meanwhile"
+        return await _withhold(run, candidate.pattern, "another insight is alive", detail, reply.model, reply.cost_usd)
+    return "published"
 
 
 async def _withhold(
     run: Run[AnalyzeSettings], pattern: Pattern, reason: str, detail: str, model: str, cost: Decimal
-) -> None:
+) -> str:
+    """Keeps the reason, and the cost for the budget. Returns the reason."""
     log.info("insight withheld", extra={"market_id": pattern.market_id, "reason": reason, "detail": detail[:500]})
     async with run.transaction() as connection:
         await analyzing.insert_withheld(connection, run.now, pattern, reason, detail, model, cost)
+    return reason
 
 
 def _insight(candidate: Candidate, evidence: Evidence, reply: Reply, now: datetime) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ from typing import Any
 
 from core.arbitrage.bundles import Bundle, Leg, best_bundle
 from core.arbitrage.fees import CENT
-from core.errors import VenueError
+from core.errors import VenueDown
 from core.match.verdict import Verdict, judge_all, with_rules
 from core.models import Book, OpenMarket, Pattern
 from core.queries import analyzing
@@ -21,8 +23,13 @@ from core.settings import AnalyzeSettings
 from core.venues.contract import VENUES
 from core.venues.lines import Lines, open_lines
 
+log = logging.getLogger(__name__)
+
 _POLYMARKET_FEE_STEP = Decimal("0.00001")
 _MIN_POLYMARKET_SHARES = 5
+_BELIEVABLE_PCT = 100  # above it the books are not of one bet, or not of now
+_AT_ONCE = 8  # few, so that the slower venue's pace does not pull a pair's two books apart
+_GIVE_UP_AFTER = 3
 
 Key = tuple[str, str]
 
@@ -47,20 +54,42 @@ async def pair(run: Run[AnalyzeSettings], markets: Sequence[OpenMarket]) -> Pair
     async with run.transaction() as connection:
         await analyzing.upsert_pairs(connection, [_pair_row(verdict, run) for verdict in same])
     paired = Paired(counts={"judged": len(verdicts), "same": len(same)})
-    priced = [verdict for verdict in same if verdict.risk != "BLOCK"]
-    paired.not_shown["settlement rules differ"] = len(same) - len(priced)
-    for verdict in priced:
-        _note_gap(paired, by_key["kalshi", verdict.kalshi_id], by_key["polymarket", verdict.polymarket_id])
-    async with open_lines(run.settings) as lines:
-        for verdict in priced:
-            k, p = by_key["kalshi", verdict.kalshi_id], by_key["polymarket", verdict.polymarket_id]
-            quoted = await _quote(run, verdict, k, p, lines)
-            if isinstance(quoted, str):
-                paired.not_shown[quoted] += 1
-            else:
-                paired.opportunities.append(quoted)
+    priced = [verdict for verdict in same if verdict.risk != "BLOCK" and verdict.same_side]
+    paired.not_shown["settlement rules differ"] = sum(verdict.risk == "BLOCK" for verdict in same)
+    paired.not_shown["opposite sides"] = sum(verdict.risk != "BLOCK" and not verdict.same_side for verdict in same)
+    legs = [(by_key["kalshi", v.kalshi_id], by_key["polymarket", v.polymarket_id]) for v in priced]
+    for kalshi_leg, polymarket_leg in legs:
+        _note_gap(paired, kalshi_leg, polymarket_leg)
+    for quoted in await _quote_all(run, priced, legs):
+        if isinstance(quoted, str):
+            paired.not_shown[quoted] += 1
+        else:
+            paired.opportunities.append(quoted)
     paired.not_shown += Counter()  # drops zeros
     return paired
+
+
+async def _quote_all(
+    run: Run[AnalyzeSettings], verdicts: Sequence[Verdict], legs: Sequence[tuple[OpenMarket, OpenMarket]]
+) -> list[dict[str, Any] | str]:
+    """A few pairs at a time; a venue that is down several times over is not asked for all the others."""
+    room, failures = asyncio.Semaphore(_AT_ONCE), list[str]()
+
+    async def one(verdict: Verdict, kalshi: OpenMarket, polymarket: OpenMarket) -> dict[str, Any] | str:
+        async with room:
+            if len(failures) >= _GIVE_UP_AFTER:
+                return "book could not be read"
+            try:
+                return await _quote(run, verdict, kalshi, polymarket, lines)
+            except VenueDown as error:
+                failures.append(str(error))
+                return "book could not be read"
+
+    async with open_lines(run.settings) as lines:
+        quoted = await asyncio.gather(*(one(verdict, *pair) for verdict, pair in zip(verdicts, legs, strict=True)))
+    if failures:
+        log.error("books could not be read", extra={"pairs": len(failures), "error": failures[0]})
+    return quoted
 
 
 async def _with_rules(run: Run[AnalyzeSettings], verdicts: list[Verdict]) -> list[Verdict]:
@@ -113,28 +142,30 @@ def _note_gap(paired: Paired, kalshi: OpenMarket, polymarket: OpenMarket) -> Non
 async def _quote(
     run: Run[AnalyzeSettings], verdict: Verdict, kalshi: OpenMarket, polymarket: OpenMarket, lines: dict[Any, Lines]
 ) -> dict[str, Any] | str:
-    """The opportunity of one pair from books read now, or why it is not shown."""
+    """The opportunity of one pair from books read now, or why it is not shown. Raises VenueDown.
+
+    Both books are stamped before they are asked for: nothing that was read is older than its stamp says.
+    """
     if kalshi.fee_rate is None or polymarket.fee_rate is None:
         return "fee unknown"
-    try:
-        books = await asyncio.gather(
-            VENUES["kalshi"].fetch_book(lines["kalshi"].books, kalshi.market_id, None, run.clock()),
-            VENUES["polymarket"].fetch_book(
-                lines["polymarket"].books, polymarket.market_id, polymarket.yes_token, run.clock()
-            ),
-        )
-    except VenueError:
-        return "book could not be read"
-    k_book, p_book = books
+    asked_at, started = run.clock(), time.monotonic()
+    k_book, p_book = await asyncio.gather(
+        VENUES["kalshi"].fetch_book(lines["kalshi"].books, kalshi.market_id, None, asked_at),
+        VENUES["polymarket"].fetch_book(
+            lines["polymarket"].books, polymarket.market_id, polymarket.yes_token, asked_at
+        ),
+    )
     if k_book is None or p_book is None:
         return "no book"
-    if abs((k_book.read_at - p_book.read_at).total_seconds()) > run.settings.arbitrage_max_book_age_s:
+    if time.monotonic() - started > run.settings.arbitrage_max_book_age_s:
         return "books read too far apart"
     best = max(_orientations(kalshi, polymarket, k_book, p_book), key=lambda found: found[1].net_edge_usd, default=None)
     if best is None:
         return "no edge after fees"
     if best[1].edge_percentage <= Decimal(str(run.settings.arbitrage_min_edge_pct)):
         return "edge below the minimum"
+    if best[1].edge_percentage > _BELIEVABLE_PCT:
+        return "edge too large to be true"
     if best[1].shares < _MIN_POLYMARKET_SHARES:
         return "below the venue's smallest order"
     return _opportunity(run, verdict, kalshi, polymarket, *best, quoted_at=min(k_book.read_at, p_book.read_at))
@@ -165,10 +196,10 @@ def _opportunity(
     *,
     quoted_at: Any,
 ) -> dict[str, Any]:
-    shares, (k_price, p_price) = bundle.shares, bundle.worst_prices
+    shares, (k_limit, p_limit) = f"{bundle.shares:f}", map(_cents, bundle.worst_prices)
     steps = [
-        f"Buy {shares} {sides[0]} of {kalshi.market_id} on Kalshi, limit {100 * k_price:.1f}¢",
-        f"Buy {shares} {sides[1]} of “{polymarket.title}” on Polymarket, limit {100 * p_price:.1f}¢",
+        f"Buy {shares} {sides[0]} of {kalshi.market_id} on Kalshi, limit {k_limit}¢",
+        f"Buy {shares} {sides[1]} of “{polymarket.title}” on Polymarket, limit {p_limit}¢",
         f"Hold both to settlement: one of them pays ${shares}",
     ]
     return {
@@ -180,7 +211,7 @@ def _opportunity(
         "edge_percentage": bundle.edge_percentage.quantize(Decimal("0.001")),
         "net_edge_usd": bundle.net_edge_usd.quantize(Decimal("0.0001")),
         "cost_usd": bundle.cost_usd.quantize(Decimal("0.0001")),
-        "shares": shares,
+        "shares": bundle.shares,
         "execution_steps": steps,
         "risks": ["Both legs must fill: one alone is a bet", *verdict.reasons],
         "settlement_risk": verdict.risk,
@@ -188,3 +219,8 @@ def _opportunity(
         "quoted_at": quoted_at,
         "expires_at": quoted_at + timedelta(seconds=run.settings.analyze_interval_s),
     }
+
+
+def _cents(price: Decimal) -> str:
+    """As fine as the book's own tick: a rounded limit would not fill."""
+    return f"{(100 * price).normalize():f}"

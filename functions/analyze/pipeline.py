@@ -36,8 +36,11 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         loud = [pattern for pattern in patterns if pattern.score >= settings.analyze_score_threshold]
         await analyzing.insert_patterns(connection, loud, run.now)
         published, withdrawn = await analyzing.replace_opportunities(connection, paired.opportunities, run.now)
-    explained = await explaining.explain(run, selected, markets, paired.fair)
-    await run.cache.drop(*CACHE_GROUPS)
+    await run.cache.drop("arbitrage")  # a withdrawn quote must not outlive the minutes that the analyst takes
+    try:
+        explained = await explaining.explain(run, selected, markets, paired.fair)
+    finally:
+        await run.cache.drop(*CACHE_GROUPS)
 
     return {
         "funnel": funnel(len(markets), len(patterns), selected, dropped),

@@ -32,6 +32,7 @@ class Tally:
     """What became of one venue's rows."""
 
     seen: set[str] = field(default_factory=set)
+    seen_events: set[str] = field(default_factory=set)
     open: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     doubts: Counter[str] = field(default_factory=Counter)
@@ -61,15 +62,14 @@ async def run(run: Run[CollectSettings]) -> dict[str, Any]:
         last = await jobs.last_ok(connection, "collect")
     control_due = _control_due(last, run.now, run.settings.control_sweep_every_s)
     async with open_lines(run.settings) as lines:
-        tallies = dict(
-            zip(
-                PLATFORMS,
-                await asyncio.gather(
-                    *(_collect(run, platform, lines[platform], control_due) for platform in PLATFORMS)
-                ),
-                strict=True,
-            )
-        )
+        sweeps = (_collect(run, platform, lines[platform], control_due) for platform in PLATFORMS)
+        # Both to their end, whatever becomes of one: none may go on writing after the job has failed.
+        ended = await asyncio.gather(*sweeps, return_exceptions=True)
+    tallies: dict[Platform, Tally] = {}
+    for platform, tally in zip(PLATFORMS, ended, strict=True):
+        if isinstance(tally, BaseException):
+            raise tally
+        tallies[platform] = tally
     down = [f"{platform}: {tally.error}" for platform, tally in tallies.items() if tally.error]
     if len(down) == len(PLATFORMS):
         raise JobFailed("no venue could be read: " + "; ".join(down))
@@ -111,32 +111,40 @@ async def _store_sweep(
 ) -> None:
     """Stores page by page in bounded batches, so that memory does not grow with the number of markets."""
     waiting = Page()
-    async for page in pages:
-        tally.skipped += page.skipped
-        tally.doubts += page.doubts
-        waiting.events += page.events
-        for market in page.markets:
-            if market.terms.market_id not in tally.seen:
-                tally.seen.add(market.terms.market_id)
-                waiting.markets.append(market)
-            elif not control:  # the control listing repeats by design
-                tally.skipped["listed twice"] += 1
-        if len(waiting.markets) >= BATCH:
-            await _store(run, waiting, tally)
-            waiting = Page()
+    try:
+        async for page in pages:
+            tally.skipped += page.skipped
+            tally.doubts += page.doubts
+            # The control listing knows events in short form only, which must not overwrite the long one.
+            waiting.events += [e for e in page.events if not control or e.event_id not in tally.seen_events]
+            tally.seen_events |= {event.event_id for event in page.events} if not control else set()
+            for market in page.markets:
+                if market.terms.market_id not in tally.seen:
+                    tally.seen.add(market.terms.market_id)
+                    waiting.markets.append(market)
+                elif not control:  # the control listing repeats by design
+                    tally.skipped["listed twice"] += 1
+            if len(waiting.markets) >= BATCH:
+                await _store(run, waiting, tally)
+                waiting = Page()
+    except VenueError:
+        await _store(run, waiting, tally)
+        raise
     await _store(run, waiting, tally)
 
 
 async def _store(run: Run[CollectSettings], page: Page, tally: Tally) -> None:
     if not page.markets and not page.events:
         return
+    # A run that comes a little early is the hour's last but one: without slack an hour would pass without a snapshot.
+    every_s = run.settings.snapshot_every_s - min(run.settings.collect_interval_s, run.settings.snapshot_every_s) // 2
     async with run.transaction() as connection:
         await collecting.upsert_events(connection, page.events)
         await collecting.stage(connection, page.markets)
         fresh = await collecting.staged_with_new_terms(connection)
         await collecting.upsert_terms(connection, [m for m in page.markets if m.terms.market_id in fresh], run.now)
         tally.changed_status += await collecting.mark_staged_statuses(connection, run.now, listed=True)
-        tally.snapshots += await collecting.insert_changed_snapshots(connection, run.now, run.settings.snapshot_every_s)
+        tally.snapshots += await collecting.insert_changed_snapshots(connection, run.now, every_s)
     tally.new_terms += len(fresh)
     tally.open += sum(_is_open(market) for market in page.markets)
 

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any, Protocol
 
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
 
-MAX_ENTRY_BYTES = 8_000_000  # a hosted Redis refuses requests above 10 MB
+MAX_REQUEST_BYTES = 8_000_000  # a hosted Redis refuses requests above 10 MB, in which quotes are escaped
 
 
 class _Wire(Protocol):
     """The two clients' common ground, each call one round trip."""
 
-    async def get(self, group: str, entry: str) -> str | None: ...
+    async def get(self, keys: Sequence[tuple[str, str]]) -> list[Any]: ...
     async def put(self, entries: dict[tuple[str, str], str], ttl_s: int, renew: bool) -> None: ...
     async def drop(self, groups: list[str]) -> None: ...
     async def close(self) -> None: ...
@@ -32,17 +32,14 @@ class Cache:
         self._timeout_s = timeout_s
 
     async def get(self, group: str, entry: str) -> bytes | None:
-        if self._wire is None:
-            return None
-        found = await self._try("get", self._wire.get(group, entry))
-        return found.encode() if isinstance(found, str) else None
+        return (await self.get_many([(group, entry)]))[0]
 
     async def get_many(self, keys: list[tuple[str, str]]) -> list[bytes | None]:
-        """Several entries within one deadline; all of them misses when the cache fails."""
-        if self._wire is None:
+        """Several entries in one round trip; all of them misses when the cache fails."""
+        if self._wire is None or not keys:
             return [None] * len(keys)
-        found = await self._try("get", asyncio.gather(*(self._wire.get(group, entry) for group, entry in keys)))
-        if not isinstance(found, list):
+        found = await self._try("get", self._wire.get(keys))
+        if not isinstance(found, list) or len(found) != len(keys):
             return [None] * len(keys)
         return [text.encode() if isinstance(text, str) else None for text in found]
 
@@ -51,14 +48,16 @@ class Cache:
         await self.put_many({(group, entry): value}, ttl_s)
 
     async def put_many(self, entries: dict[tuple[str, str], bytes], ttl_s: int, *, renew: bool = False) -> bool:
-        """All entries in one round trip; True when the cache took them. `renew` starts the group's time anew."""
+        """All entries in as few round trips as their size allows, each within the deadline.
+
+        True when the cache took them all. `renew` starts the group's time anew.
+        """
         if self._wire is None or not entries:
             return False
-        if sum(map(len, entries.values())) > MAX_ENTRY_BYTES:
-            log.warning("cache entry too large", extra={"groups": sorted({group for group, _ in entries})})
-            return False
-        texts = {key: value.decode() for key, value in entries.items()}
-        return await self._try("put", self._wire.put(texts, ttl_s, renew)) is not _FAILED
+        taken = True
+        for request in _requests(entries):
+            taken = taken and await self._try("put", self._wire.put(request, ttl_s, renew)) is not _FAILED
+        return taken and all(len(value) <= MAX_REQUEST_BYTES for value in entries.values())
 
     async def drop(self, *groups: str) -> bool:
         if self._wire is None:
@@ -83,6 +82,22 @@ class Cache:
 _FAILED = object()
 
 
+def _requests(entries: dict[tuple[str, str], bytes]) -> Iterator[dict[tuple[str, str], str]]:
+    """The entries in groups that a hosted Redis takes in one request; one that is too large by itself is left out."""
+    request: dict[tuple[str, str], str] = {}
+    size = 0
+    for key, value in entries.items():
+        if len(value) > MAX_REQUEST_BYTES:
+            log.warning("cache entry too large", extra={"group": key[0], "bytes": len(value)})
+            continue
+        if size + len(value) > MAX_REQUEST_BYTES:
+            yield request
+            request, size = {}, 0
+        request[key], size = value.decode(), size + len(value)
+    if request:
+        yield request
+
+
 def make_cache(settings: Settings) -> Cache:
     """REST where UPSTASH_REDIS_REST_URL is set, else REDIS_URL, else no cache at all."""
     wire: _Wire | None = None
@@ -99,8 +114,11 @@ class _RestWire:
 
         self._redis = Redis(url=url, token=token, rest_retries=0, allow_telemetry=False)
 
-    async def get(self, group: str, entry: str) -> str | None:
-        return await self._redis.hget(group, entry)
+    async def get(self, keys: Sequence[tuple[str, str]]) -> list[Any]:
+        pipeline = self._redis.pipeline()
+        for group, entry in keys:
+            pipeline.hget(group, entry)
+        return await pipeline.exec()
 
     async def put(self, entries: dict[tuple[str, str], str], ttl_s: int, renew: bool) -> None:
         pipeline = self._redis.pipeline()
@@ -124,9 +142,11 @@ class _RespWire:
         # Railway's private network may be IPv6 only or both: redis-py asks the resolver for either by default.
         self._redis = Redis.from_url(url, decode_responses=True, socket_timeout=timeout_s)
 
-    async def get(self, group: str, entry: str) -> str | None:
-        found = await self._redis.hget(group, entry)
-        return found.decode() if isinstance(found, bytes) else found
+    async def get(self, keys: Sequence[tuple[str, str]]) -> list[Any]:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for group, entry in keys:
+                pipeline.hget(group, entry)
+            return await pipeline.execute()
 
     async def put(self, entries: dict[tuple[str, str], str], ttl_s: int, renew: bool) -> None:
         async with self._redis.pipeline(transaction=False) as pipeline:

@@ -105,8 +105,9 @@ class translated:  # noqa: N801
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        # asyncpg also calls an argument of the wrong type an interface error: that one is a bug of ours.
-        if isinstance(error, _AWAY) and not isinstance(error, asyncpg.exceptions._base.DataError):
+        # asyncpg counts an argument of the wrong type among its interface errors: that is a bug, not an absence.
+        wrong_argument = isinstance(error, ValueError) and not isinstance(error, asyncpg.ClientConfigurationError)
+        if isinstance(error, _AWAY) and not wrong_argument:
             raise DatabaseDown(f"database: {_said(error)}") from error
 
 

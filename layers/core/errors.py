@@ -10,6 +10,8 @@ OddWonsError
 └── RequestError              the caller's: BadRequest, Unauthorized, Forbidden, NotFound, TooLarge
 """
 
+from decimal import Decimal
+
 
 class OddWonsError(Exception):
     """A fact in words. Subclasses set `status`."""
@@ -50,7 +52,11 @@ class AnalystUnavailable(AnalystError):
 
 
 class AnswerRejected(AnalystError):
-    """The model answered, but not in the schema."""
+    """The model answered, but not in the schema; `cost_usd` is what that cost, 0 where the service does not say."""
+
+    def __init__(self, message: str, cost_usd: Decimal = Decimal(0)) -> None:
+        super().__init__(message)
+        self.cost_usd = cost_usd
 
 
 class JobError(OddWonsError):

@@ -97,7 +97,7 @@ class VenueHttp:
         if response.status_code == 429 or response.status_code >= 500:
             raise _RetryableError(f"status {response.status_code}")
         if response.status_code != 200:
-            raise VenueAnswerError(f"{url}: status {response.status_code}: {ascii(content[:200].decode('latin-1'))}")
+            raise VenueAnswerError(f"{url}: status {response.status_code}: {content[:200].decode('latin-1')!a}")
         try:
             return _decoded(content)
         except (ValueError, RecursionError) as error:

@@ -1,5 +1,6 @@
 """Log lines: JSON on one line where a machine reads them, short text on a terminal."""
 
+import json
 import logging
 import sys
 from datetime import UTC, datetime
@@ -20,14 +21,24 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        try:
+            return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        except TypeError:  # half a surrogate pair in a venue's text, or an integer beyond 64 bits
+            return json.dumps(line, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        # Escaped: what a venue or a caller wrote must not steer the terminal.
+        extras = (f" {key}={str(value)!a}" for key, value in vars(record).items() if key not in _STANDARD)
+        return super().format(record) + "".join(extras)
 
 
 def configure(level: str) -> None:
     """Sends every logger to stderr; stdout belongs to a command's result."""
     handler = logging.StreamHandler(sys.stderr)
     if sys.stderr.isatty():
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+        handler.setFormatter(TextFormatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     else:
         handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from core import db, log
 from core.cache import Cache, make_cache
-from core.errors import ConfigError, JobFailed, JobOverlap, OddWonsError, UnknownJob
+from core.errors import ConfigError, DatabaseDown, JobFailed, JobOverlap, OddWonsError, UnknownJob
 from core.queries import jobs as job_queries
 from core.settings import Settings, load, simulated_now
 
@@ -121,20 +121,27 @@ async def _recorded(run: Run[S], work: Work[S], holder: str) -> Summary:
     started = time.monotonic()
     error: str | None = None
     summary: Summary = {}
+    deadline = asyncio.timeout(run.job.deadline_s)
     try:
-        async with asyncio.timeout(run.job.deadline_s):
+        async with deadline:
             summary = await work(run)
             return summary
-    except TimeoutError:
-        error = f"deadline of {run.job.deadline_s} s passed"
-        raise JobFailed(f"{run.job.name}: {error}") from None
     except BaseException as failure:
-        error = f"{type(failure).__name__}: {failure}"[:2_000]
+        if isinstance(failure, TimeoutError) and deadline.expired():
+            error = f"deadline of {run.job.deadline_s} s passed"
+            raise JobFailed(error) from None
+        error = db.storable(f"{type(failure).__name__}: {failure}"[:2_000])
         raise
     finally:
         seconds = time.monotonic() - started
-        async with run.transaction() as connection:
-            await job_queries.mark_run_ended(connection, run_id, run.clock(), seconds, summary, error)
+        try:
+            async with run.transaction() as connection:
+                await job_queries.mark_run_ended(connection, run_id, run.clock(), seconds, summary, error)
+        except DatabaseDown as away:
+            if error is None:
+                raise
+            # The work's own failure is what must be told.
+            logger.error("the run's end was not recorded", extra={"job": run.job.name, "error": str(away)})
 
 
 @asynccontextmanager
@@ -148,24 +155,38 @@ async def _lease(pool: db.Pool, job: Job, settings: Settings) -> AsyncIterator[s
     body = asyncio.current_task()
 
     async def renew() -> None:
-        while True:
+        held, until = True, time.monotonic() + ttl_s
+        while held:
             await asyncio.sleep(ttl_s / 3)
-            async with db.acquire(pool, connect_s) as connection:
-                if not await job_queries.renew_lease(connection, job.name, holder, ttl_s):
-                    logger.error("lease lost", extra={"job": job.name})
-                    if body is not None:
-                        body.cancel("lease lost")
-                    return
+            try:
+                async with db.acquire(pool, connect_s) as connection:
+                    asked = time.monotonic()
+                    held = await job_queries.renew_lease(connection, job.name, holder, ttl_s)
+                    until = asked + ttl_s
+            except DatabaseDown as away:
+                logger.warning("lease not renewed", extra={"job": job.name, "error": str(away)})
+                held = time.monotonic() < until
+        logger.error("lease lost", extra={"job": job.name})
+        if body is not None:
+            body.cancel("lease lost")
 
     renewal = asyncio.create_task(renew())
     try:
         yield holder
+    except asyncio.CancelledError:
+        if body is None or not renewal.done():
+            raise
+        body.uncancel()
+        raise JobFailed("its lease was lost: another run may be under way") from None
     finally:
         renewal.cancel()
         with suppress(asyncio.CancelledError, OddWonsError):
             await renewal
-        async with db.acquire(pool, connect_s) as connection:
-            await job_queries.release_lease(connection, job.name, holder)
+        try:
+            async with db.acquire(pool, connect_s) as connection:
+                await job_queries.release_lease(connection, job.name, holder)
+        except DatabaseDown as away:  # it ends by itself
+            logger.warning("lease not released", extra={"job": job.name, "error": str(away)})
 
 
 def invoke(name: str, work: Mapping[str, Work[S]], kind: type[S], limit_s: float | None = None) -> Summary:

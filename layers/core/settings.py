@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +14,33 @@ from core.errors import ConfigError
 
 Environment = Literal["development", "staging", "production"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+_HOST = r"(\[[^\]@]+\]|[^:,@\[\]\s]*)(:[0-9]{1,5})?"
+_AUTHORITY = re.compile(rf"(.*@)?{_HOST}(,{_HOST})*")
+
+
+def _sound(value: SecretStr) -> SecretStr:
+    """Refuses here what a client library would refuse later with parts of the password in its message."""
+    try:
+        sound = _AUTHORITY.fullmatch(urlsplit(value.get_secret_value()).netloc) is not None
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError("is not a usable URL: special characters in user name and password must be percent-encoded")
+    return value
+
+
+def _web_address(value: str) -> str:
+    try:
+        sound = (
+            urlsplit(value).scheme in ("http", "https") and bool(urlsplit(value).hostname) and urlsplit(value).port != 0
+        )
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError("must be an address such as https://example.com")
+    return value
 
 
 class Settings(BaseSettings):
@@ -48,7 +77,21 @@ class Settings(BaseSettings):
     def _is_postgres(cls, value: SecretStr) -> SecretStr:
         if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
-        return value
+        return _sound(value)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis:// or rediss://")
+        return _sound(value)
+
+    @field_validator("upstash_redis_rest_url")
+    @classmethod
+    def _is_rest(cls, value: str | None) -> str | None:
+        return None if value is None else _web_address(value)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Settings:
@@ -73,6 +116,11 @@ class CollectSettings(Settings):
     snapshot_every_s: int = Field(default=3_600, ge=60, le=86_400)
     retention_days: int = Field(default=90, ge=1, le=3_650)
     backfill_days: int = Field(default=7, ge=1, le=90)
+
+    @field_validator("kalshi_base_url", "polymarket_gamma_url", "polymarket_clob_url")
+    @classmethod
+    def _is_venue(cls, value: str) -> str:
+        return _web_address(value)
 
 
 class AnalyzeSettings(CollectSettings):

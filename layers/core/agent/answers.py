@@ -14,7 +14,7 @@ TimeSensitivity = Literal["ACT_NOW", "HOURS", "DAYS", "WEEKS"]
 class OpportunityAnswer(BaseModel):
     """One market explained. Lengths are checked here: strict mode does not enforce them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     recommendation: Recommendation
     confidence_score: int = Field(ge=0, le=100, description="100 x probability that the position earns more than 0")

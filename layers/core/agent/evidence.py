@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from core.arbitrage.fees import taker_fee_usd
-from core.models import Fact, Pattern
+from core.models import Fact, Pattern, Platform
 
 _ONE = Decimal(1)
 
@@ -21,10 +21,10 @@ _LABELS: dict[str, tuple[str, str]] = {
     "move_1h_cents": ("price move in the last hour", "¢"),
     "move_24h_cents": ("price move in the last day", "¢"),
     "move_sigmas": ("size of the move in the market's own usual moves", "times"),
-    "volume_1h": ("volume in the last hour", ""),
-    "volume_typical_1h": ("volume in a usual hour", ""),
+    "volume_1h": ("volume in the last hour", "volume"),
+    "volume_typical_1h": ("volume in a usual hour", "volume"),
     "volume_ratio": ("last hour's volume against a usual hour", "times"),
-    "volume_24h": ("volume in the last day", ""),
+    "volume_24h": ("volume in the last day", "volume"),
     "sum_bids_cents": ("YES bids of all outcomes together", "¢"),
     "outcomes": ("outcomes with a bid", ""),
     "fair_cents": ("price of the same bet on the other venue", "¢"),
@@ -32,6 +32,8 @@ _LABELS: dict[str, tuple[str, str]] = {
     "net_edge_cents": ("edge a contract after the fee, against the other venue's price", "¢"),
     "hours_to_close": ("hours until the market closes", "h"),
 }
+_VOLUME_UNITS: dict[Platform, str] = {"kalshi": "contracts", "polymarket": "USD"}
+_LARGEST = 10**15  # beyond it a number is a fault of its source
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +72,19 @@ def gather(candidate: Candidate, now: datetime) -> Evidence:
     values |= {name: 100 * price for name, price in cents.items() if price is not None}
     if candidate.yes_price is not None and candidate.no_price is not None:
         values["spread_cents"] = 100 * (candidate.yes_price + candidate.no_price - _ONE)
-    values |= {name: Decimal(repr(value)) for name, value in candidate.pattern.numbers.items() if name in _LABELS}
+    found = candidate.pattern.numbers.items()
+    values |= {name: Decimal(repr(float(n))) for name, n in found if name in _LABELS and abs(n) < _LARGEST}
     if candidate.volume_24h is not None:
         values["volume_24h"] = candidate.volume_24h
     if candidate.close_time is not None and candidate.close_time > now:
-        values["hours_to_close"] = Decimal(int((candidate.close_time - now).total_seconds() // 3600))
+        values["hours_to_close"] = Decimal(int((candidate.close_time - now).total_seconds() // 360)) / 10
     side, edge, fee = net_edge(candidate)
     if side is not None and edge is not None and fee is not None and candidate.fair is not None:
         values["fair_cents"] = 100 * candidate.fair
         values["taker_fee_cents"] = 100 * fee
         values["net_edge_cents"] = 100 * edge
     facts = tuple(
-        Fact(f"E{number}", name, _LABELS[name][0], _shown(values[name]), _LABELS[name][1])
+        Fact(f"E{number}", name, _LABELS[name][0], _shown(values[name]), _unit(name, candidate.pattern.platform))
         for number, name in enumerate((name for name in _LABELS if name in values), 1)
     )
     return Evidence(facts, side, None if edge is None else 100 * edge)
@@ -104,6 +107,11 @@ def net_edge(candidate: Candidate) -> tuple[Literal["YES", "NO"] | None, Decimal
         return None, None, None
     edge, side, fee = max(edges)
     return side, edge, fee
+
+
+def _unit(name: str, platform: Platform) -> str:
+    unit = _LABELS[name][1]
+    return _VOLUME_UNITS[platform] if unit == "volume" else unit
 
 
 def _shown(value: Decimal) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -35,62 +36,73 @@ class Reply:
 
 
 class Analyst:
-    def __init__(self, client: AsyncGroq, model: str, max_completion_tokens: int) -> None:
+    """`timeout_s` is for one analysis with all its retries."""
+
+    def __init__(self, client: AsyncGroq, model: str, max_completion_tokens: int, timeout_s: float) -> None:
         self._client = client
         self.model = model
         self._max_completion_tokens = max_completion_tokens
+        self._timeout_s = timeout_s
 
     async def explain(self, pack: Mapping[str, Any]) -> Reply:
         """Raises AnalystUnavailable (nothing was answered) or AnswerRejected (no answer in the schema)."""
         import groq
+        from groq.types.chat import ChatCompletion
 
         response_format = {
             "type": "json_schema",
             "json_schema": {"name": "opportunity", "strict": True, "schema": _SCHEMA},
         }
         try:
-            completion = await self._client.chat.completions.create(
-                model=self.model,
-                messages=cast("Any", prompt.messages(pack)),
-                response_format=cast("Any", response_format),
-                reasoning_effort="low",
-                include_reasoning=False,
-                max_completion_tokens=self._max_completion_tokens,
-            )
-        except groq.BadRequestError as error:
-            raise AnswerRejected(f"groq: {_said(error)}") from error
-        except groq.GroqError as error:
-            raise AnalystUnavailable(f"groq: {_said(error)}") from error
+            async with asyncio.timeout(self._timeout_s):
+                completion = await self._client.chat.completions.create(
+                    model=self.model,
+                    messages=cast("Any", prompt.messages(pack)),
+                    response_format=cast("Any", response_format),
+                    reasoning_effort="low",
+                    include_reasoning=False,
+                    max_completion_tokens=self._max_completion_tokens,
+                )
+        except TimeoutError as error:
+            raise AnalystUnavailable(f"groq: no answer in {self._timeout_s:g} s") from error
+        except groq.APIStatusError as error:
+            # What is refused for itself must not stop the others: it would come first again in the next run.
+            refused = error.status_code in (400, 413, 422)
+            raise (AnswerRejected if refused else AnalystUnavailable)(self._said(error)) from error
+        except (groq.GroqError, ValueError) as error:  # ValueError: a body that is not JSON
+            raise AnalystUnavailable(self._said(error)) from error
+        if not (isinstance(completion, ChatCompletion) and completion.usage):
+            raise AnalystUnavailable("groq: the answer is no completion")
+        usage = completion.usage
+        details = usage.prompt_tokens_details
+        prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
+        cached = min(details.cached_tokens if details else 0, prompt_tokens)
+        cost = cost_usd(self.model, prompt_tokens, cached, completion_tokens)
         content = completion.choices[0].message.content if completion.choices else None
         try:
             answer = OpportunityAnswer.model_validate_json(content or "")
         except ValidationError as error:
-            raise AnswerRejected(f"groq: answer outside the schema ({error.error_count()} faults)") from error
-        usage = completion.usage
-        details = getattr(usage, "prompt_tokens_details", None)
-        prompt_tokens = usage.prompt_tokens if usage else 0
-        completion_tokens = usage.completion_tokens if usage else 0
-        cached = min(getattr(details, "cached_tokens", 0) or 0, prompt_tokens)
-        cost = cost_usd(self.model, prompt_tokens, cached, completion_tokens)
+            faults = f"{error.error_count()} faults, the first in {error.errors()[0]['loc']}"
+            raise AnswerRejected(f"groq: answer outside the schema ({faults})", cost) from error
         return Reply(answer, completion.model, prompt_tokens, cached, completion_tokens, cost)
+
+    def _said(self, error: Exception) -> str:
+        """One line, without the key wherever it may have been echoed."""
+        words = " ".join(f"groq: {type(error).__name__} {error}".split())
+        return words.replace(self._client.api_key, "***")[:300]
 
 
 @asynccontextmanager
 async def open_analyst(settings: AnalyzeSettings) -> AsyncIterator[Analyst]:
     """Raises ConfigError without a key or with a model that cannot be used."""
     model = resolve_model(settings.ai_model)
-    if settings.groq_api_key is None:
+    key = settings.groq_api_key.get_secret_value().strip() if settings.groq_api_key else ""
+    if not key:
         raise ConfigError("environment: GROQ_API_KEY: needed while AI_ANALYSIS_ENABLED is true")
     from groq import AsyncGroq
 
+    # One retry: at a rate limit the SDK waits no longer than a minute, and beyond that it would hammer.
     async with AsyncGroq(
-        api_key=settings.groq_api_key.get_secret_value(),
-        base_url=settings.groq_base_url,
-        timeout=settings.ai_timeout_s,
-        max_retries=2,
+        api_key=key, base_url=settings.groq_base_url, timeout=settings.ai_timeout_s, max_retries=1
     ) as client:
-        yield Analyst(client, model, settings.ai_max_completion_tokens)
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__} {error}"[:300]
+        yield Analyst(client, model, settings.ai_max_completion_tokens, settings.ai_timeout_s)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.arbitrage.fees import kalshi_rate
-from core.db import Connection
+from core.db import Connection, storable
 from core.models import OpenMarket, Pattern, Platform
 
 
@@ -184,7 +184,7 @@ async def insert_withheld(
         pattern.platform,
         pattern.market_id,
         reason,
-        detail[:2_000],
+        storable(detail[:2_000]),
         model,
         cost,
     )
@@ -202,13 +202,14 @@ async def spent_usd(connection: Connection, since: datetime) -> Decimal:
     return spent
 
 
-async def upsert_digest(connection: Connection, row: Mapping[str, Any]) -> None:
-    await connection.execute(
+async def insert_digest(connection: Connection, row: Mapping[str, Any]) -> bool:
+    """False when the day has its digest already."""
+    day = await connection.fetchval(
         """
         INSERT INTO digests (day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities,
             watchlist, insight_ids, model)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8::uuid[], $9)
-        ON CONFLICT (day) DO NOTHING
+        ON CONFLICT (day) DO NOTHING RETURNING day
         """,
         row["day"],
         row["created_at"],
@@ -220,6 +221,7 @@ async def upsert_digest(connection: Connection, row: Mapping[str, Any]) -> None:
         row["insight_ids"],
         row["model"],
     )
+    return day is not None
 
 
 async def has_digest(connection: Connection, day: date) -> bool:

@@ -146,7 +146,7 @@ async def mark_staged_statuses(connection: Connection, now: datetime, *, listed:
         FROM staged s
         WHERE m.platform = s.platform AND m.market_id = s.market_id
           AND (m.status, m.result, m.payout, m.listed) IS DISTINCT FROM (s.status, s.result, s.payout, $2 OR m.listed)
-          AND (m.status <> 'final' OR s.status = 'final')
+          AND (m.status <> 'final' OR s.status = 'final' AND (s.payout IS NOT NULL OR m.payout IS NULL))
         """,
         now,
         listed,
@@ -272,13 +272,14 @@ async def insert_candles(connection: Connection, platform: Platform, candles: Se
         ), placed AS (
             -- the candle still open when our own first snapshot was taken counts too: its trades are in that snapshot
             SELECT c.market_id, c.time, c.price, c.yes_price, c.no_price, own.time AS own_time,
-                   own.volume - coalesce(sum(c.volume) OVER (
-                       PARTITION BY c.market_id ORDER BY c.time DESC
-                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS volume, c.volume AS traded
+                   own.volume - coalesce(sum(c.volume) OVER later, 0) AS volume,
+                   count(*) OVER later = count(c.volume) OVER later AND c.volume IS NOT NULL AS known
             FROM staged_candles c JOIN own USING (market_id) WHERE c.time - interval '1 hour' < own.time
+            WINDOW later AS (PARTITION BY c.market_id ORDER BY c.time DESC
+                             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
         )
         INSERT INTO market_snapshots (time, market_id, platform, price, volume, yes_price, no_price, backfilled)
-        SELECT time, market_id, $1, price, CASE WHEN traded IS NOT NULL AND volume >= 0 THEN volume END,
+        SELECT time, market_id, $1, price, CASE WHEN known AND volume >= 0 THEN volume END,
                yes_price, no_price, true FROM placed WHERE time < own_time
         ON CONFLICT DO NOTHING
         """,

@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.conftest import RECORDED, needs_recorded
 
 from core.models import Market, MarketStatus, Page
 from core.venues import kalshi, polymarket
+from tests.conftest import RECORDED, needs_recorded
 
 pytestmark = needs_recorded
 
@@ -29,7 +29,7 @@ def market_rows(body: Any, key: str) -> int:
         return sum(market_rows(item, key) for item in body)
     if not isinstance(body, dict):
         return 0
-    return (key in body and "status" in body or key in body and "outcomes" in body) + sum(
+    return ((key in body and "status" in body) or (key in body and "outcomes" in body)) + sum(
         market_rows(value, key) for name, value in body.items() if name not in ("events", "trades") or "id" not in body
     )
 
