@@ -1,11 +1,13 @@
-"""What tests share: a real PostgreSQL with a database for each test, a real Valkey behind REST, the venues over HTTP."""
+"""What tests share: a real PostgreSQL with a database for each test, a real Valkey, the venues over HTTP."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -27,21 +29,33 @@ from local import postgres, valkey
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED = ROOT.parent / "shared" / "recorded"
-SERVERS = ROOT / ".local" / "tests"
+SERVERS = "ODDWONS_TEST_SERVERS"
 NOW = datetime(2026, 11, 22, 13, 5, tzinfo=UTC)
 
 needs_recorded = pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded venue answers are not here")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Each test run has servers of its own: two at once must not stop each other's."""
+    if not hasattr(config, "workerinput"):  # the controller, before its workers
+        (ROOT / ".local").mkdir(exist_ok=True)
+        os.environ[SERVERS] = tempfile.mkdtemp(prefix="tests-", dir=ROOT / ".local")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):  # the controller, after all workers
-        postgres.stop(SERVERS / "postgres")
+    if not hasattr(config, "workerinput"):
+        postgres.stop(servers() / "postgres")
+        shutil.rmtree(servers(), ignore_errors=True)
+
+
+def servers() -> Path:
+    return Path(os.environ[SERVERS])
 
 
 @pytest.fixture(scope="session")
 def postgres_dsn() -> str:
     """One server for all workers; starting it twice gives the same one."""
-    return postgres.start(SERVERS / "postgres", durable=False)
+    return postgres.start(servers() / "postgres", durable=False)
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +64,7 @@ def template(postgres_dsn: str) -> str:
     revisions = sorted((ROOT / "sql" / "versions").glob("*.py"))
     state = hashlib.blake2b(b"".join(path.read_bytes() for path in revisions), digest_size=6).hexdigest()
     name = f"template_{state}"
-    with FileLock(SERVERS / "template.lock"):
+    with FileLock(servers() / "template.lock"):
         with psycopg.connect(postgres_dsn) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         if not known:
@@ -58,7 +72,7 @@ def template(postgres_dsn: str) -> str:
             url = postgres.create_database(postgres_dsn, draft)
             migrate(url)
             with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-                connection.execute(f"ALTER DATABASE {draft} RENAME TO {name}")  # type: ignore[arg-type]
+                connection.execute(f"ALTER DATABASE {draft} RENAME TO {name}")
     return name
 
 
@@ -84,7 +98,7 @@ def database_url(postgres_dsn: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[db.Pool]:
-    pool = await db.make_pool(Settings(database_url=database_url))  # type: ignore[arg-type]
+    pool = await db.make_pool(Settings(database_url=database_url))
     yield pool
     await pool.close()
 
@@ -105,7 +119,7 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @contextmanager
 def served(app: object) -> Iterator[str]:
     """The app over real HTTP on a free port of this machine, in a thread; yields its address."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="on")  # type: ignore[arg-type]
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.conftest import RECORDED, ROOT, needs_recorded
 
 from local.kit import free_port
+from tests.conftest import RECORDED, ROOT, needs_recorded
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 

@@ -1,0 +1,181 @@
+"""Starts the product as a host does, with nothing but environment variables, and stops all that it started."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psycopg
+
+from core.models import Tier
+from local.kit import free_port
+from local.subscribers import make_tokens
+from tests.conftest import NOW
+
+JWT_SECRET = "a-secret-of-the-tests-that-is-long-enough"
+STRIPE_SECRET = "whsec_of_the_tests"
+API = {"JWT_SECRET": JWT_SECRET}
+STRIPE = {
+    "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
+    "STRIPE_PRICE_BASIC": "price_basic",
+    "STRIPE_PRICE_PREMIUM": "price_premium",
+    "STRIPE_PRICE_PRO": "price_pro",
+}
+READY_WITHIN_S = 60.0
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A running server of one function."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def said(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def stopped(self) -> int:
+        """Told to stop, as every host does it; the exit code."""
+        self.process.terminate()
+        return self.process.wait(30)
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"} | variables
+
+
+def run_command(arguments: list[str], environment: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """`python -m …` to its end, in a folder that is not the checkout."""
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@contextmanager
+def hosted(command: Callable[[int, int], list[str]], environment: Mapping[str, str], folder: Path) -> Iterator[Hosted]:
+    """Runs command(port, spare port), with PORT set as well, until the context is left."""
+    process, port, output = _start(command, environment, folder)
+    try:
+        yield Hosted(f"http://127.0.0.1:{port}", process, output)
+    finally:
+        _end(process)
+
+
+def _start(
+    command: Callable[[int, int], list[str]], environment: Mapping[str, str], folder: Path
+) -> tuple[subprocess.Popen[bytes], int, Path]:
+    """Another process may take a free port before ours does: then the next ports are tried."""
+    output = folder / f"output-{time.monotonic_ns()}.log"
+    for _ in range(_TRIES):
+        port = free_port()
+        process = _spawn(command(port, free_port()), dict(environment) | {"PORT": str(port)}, folder, output)
+        try:
+            if _listens(process, port):
+                return process, port, output
+        except BaseException:
+            _end(process)
+            raise
+        _end(process)
+    raise AssertionError(f"the server stopped at once: {output.read_text(errors='replace')}")
+
+
+def _spawn(command: list[str], environment: dict[str, str], folder: Path, output: Path) -> subprocess.Popen[bytes]:
+    with output.open("wb") as said:
+        return subprocess.Popen(command, env=environment, cwd=folder, stdout=said, stderr=said, start_new_session=True)
+
+
+def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Whether the server came up; False when it ended instead."""
+    give_up = time.monotonic() + READY_WITHIN_S
+    while process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        assert time.monotonic() < give_up, "the server does not listen"
+        time.sleep(0.02)
+    return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends the process and all that it started."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
+
+
+def tokens(database_url: str) -> dict[Tier, str]:
+    """An Authorization header per tier."""
+    return {tier: f"Bearer {token}" for tier, token in make_tokens(database_url, JWT_SECRET, NOW).items()}
+
+
+def rows(database_url: str, statement: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(database_url) as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+def runs(database_url: str) -> list[tuple[Any, ...]]:
+    """(job, status) of every recorded run, in their order."""
+    return rows(database_url, "SELECT job, status FROM job_runs ORDER BY started_at, ended_at")
+
+
+def hold_lease(database_url: str, job: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO job_leases (job, holder, expires_at) VALUES (%s, 'another run', now() + interval '1 hour')",
+            [job],
+        )
+
+
+def subscription_event(database_url: str, number: int, price: str) -> bytes:
+    """What Stripe says when free@example.com subscribes."""
+    tokens(database_url)
+    ((user_id,),) = rows(database_url, "SELECT id::text FROM users WHERE email = 'free@example.com'")
+    subscription = {
+        "id": "sub_1",
+        "customer": "cus_1",
+        "status": "active",
+        "metadata": {"user_id": user_id},
+        "items": {"data": [{"price": {"id": price}, "current_period_end": int(time.time()) + 86_400}]},
+    }
+    return orjson.dumps(
+        {
+            "id": f"evt_{number}",
+            "type": "customer.subscription.updated",
+            "created": int(time.time()) + number,
+            "data": {"object": subscription},
+        }
+    )
+
+
+def signature(body: bytes, secret: str = STRIPE_SECRET) -> str:
+    at = int(time.time())
+    mac = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256)
+    return f"t={at},v1={mac.hexdigest()}"
+
+
+def tier_of_free_user(database_url: str) -> str:
+    ((tier,),) = rows(database_url, "SELECT tier FROM users WHERE email = 'free@example.com'")
+    return str(tier)

@@ -1,0 +1,167 @@
+"""The functions as commands: cron, a shell, Railway, a container."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from core.models import Tier
+from tests.hosts import hosting
+from tests.hosts.hosting import clean_environment, hosted, run_command
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+FUNCTIONS = ("collect", "analyze", "api", "stripe_webhook")
+
+
+def outcome(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The one line that a job writes to stdout."""
+    (line,) = done.stdout.splitlines()
+    said: dict[str, Any] = json.loads(line)
+    return said
+
+
+@pytest.mark.long
+def test_the_jobs_run_one_after_another_as_cron_would_run_them(
+    job_environment: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    commands = [["collect"], ["collect", "settle"], ["collect", "upkeep"], ["analyze"], ["analyze", "digest"]]
+    for command in commands:
+        done = run_command(command, job_environment, tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert outcome(done)["job"] == command[-1]
+        assert outcome(done)["status"] == "ok"
+    assert {job for job, status in hosting.runs(database_url) if status == "ok"} == {c[-1] for c in commands}
+    assert hosting.rows(database_url, "SELECT count(*) > 0 FROM market_snapshots") == [(True,)]
+    assert hosting.rows(database_url, "SELECT count(*) FROM job_leases") == [(0,)]
+
+
+def test_a_job_that_is_running_elsewhere_says_so_and_exits_0(
+    job_environment: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    hosting.hold_lease(database_url, "collect")
+    done = run_command(["collect"], job_environment, tmp_path)
+    assert done.returncode == 0
+    assert outcome(done) == {
+        "job": "collect",
+        "status": "overlap",
+        "detail": "collect: another run is under way",
+    }
+    assert hosting.runs(database_url) == []
+    assert hosting.rows(database_url, "SELECT holder FROM job_leases") == [("another run",)]
+
+
+def test_a_failed_job_exits_1_says_why_and_is_recorded(
+    job_environment: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    away = {"KALSHI_BASE_URL": "http://127.0.0.1:1", "POLYMARKET_GAMMA_URL": "http://127.0.0.1:1"}
+    done = run_command(["collect"], job_environment | away | {"HTTP_ATTEMPTS": "1"}, tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1].startswith("collect: no venue could be read: ")
+    assert "Traceback" not in done.stderr
+    assert hosting.runs(database_url) == [("collect", "failed")]
+
+
+@pytest.mark.parametrize("function", ["collect", "analyze"])
+def test_a_job_without_its_database_exits_1_in_one_line(function: str, tmp_path: Path) -> None:
+    done = run_command([function], clean_environment(DATABASE_URL=NOWHERE), tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{function}: database: ")
+
+
+def test_a_job_of_another_function_exits_1_and_names_those_of_this_one(tmp_path: Path) -> None:
+    done = run_command(["collect", "digest"], clean_environment(DATABASE_URL=NOWHERE), tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "backfill, collect, settle, upkeep" in line
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize(("variable", "value"), [("DATABASE_URL", ""), ("LOG_LEVEL", "LOUD")])
+def test_a_wrong_setting_exits_2_and_is_named_in_one_line(
+    function: str, variable: str, value: str, tmp_path: Path
+) -> None:
+    sound = clean_environment(DATABASE_URL=NOWHERE) | hosting.API | hosting.STRIPE
+    done = run_command([function], sound | {variable: value}, tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"environment: {variable}: ")
+
+
+@pytest.mark.parametrize(
+    ("function", "variables"), [("api", hosting.API), ("stripe_webhook", hosting.STRIPE)], ids=["api", "stripe_webhook"]
+)
+def test_every_missing_setting_of_a_server_is_named_at_once(
+    function: str, variables: dict[str, str], tmp_path: Path
+) -> None:
+    done = run_command([function], clean_environment(DATABASE_URL=NOWHERE), tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert all(f"{name}: " in line for name in variables)
+
+
+def test_a_job_told_to_stop_gives_its_lease_back_and_is_recorded(
+    job_environment: dict[str, str], mute_venues: dict[str, str], database_url: str, tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "collect"],
+        env=job_environment | mute_venues,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while not hosting.runs(database_url):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 1
+    assert said.splitlines()[-1] == "collect: stopped before its end"
+    assert hosting.runs(database_url) == [("collect", "failed")]
+    assert hosting.rows(database_url, "SELECT count(*) FROM job_leases") == [(0,)]
+
+
+def test_the_api_serves_on_its_port_until_it_is_told_to_stop(database_url: str, tmp_path: Path) -> None:
+    headers = hosting.tokens(database_url)
+    environment = clean_environment(DATABASE_URL=database_url) | hosting.API
+    with hosted(lambda *_: [sys.executable, "-m", "api"], environment, tmp_path) as server:
+        with httpx.Client(base_url=server.url, timeout=60) as http:
+            assert http.get("/health").json() == {"status": "ok"}
+            insights = "/api/v1/insights/ai"
+            assert http.get(insights).status_code == 401
+            assert http.get(insights, headers={"authorization": headers[Tier.FREE]}).status_code == 403
+            assert http.get(insights, headers={"authorization": headers[Tier.PRO]}).json()["refresh"] == "real-time"
+        assert server.stopped() == 0
+        assert "Traceback" not in server.said()
+
+
+def test_the_webhook_serves_on_its_port_until_it_is_told_to_stop(database_url: str, tmp_path: Path) -> None:
+    body = hosting.subscription_event(database_url, 1, "price_premium")
+    environment = clean_environment(DATABASE_URL=database_url) | hosting.STRIPE
+    with hosted(lambda *_: [sys.executable, "-m", "stripe_webhook"], environment, tmp_path) as server:
+
+        def send(signed: str) -> httpx.Response:
+            url = f"{server.url}/stripe/webhook"
+            return httpx.post(url, content=body, headers={"stripe-signature": signed}, timeout=60)
+
+        assert send(hosting.signature(body, "whsec_of_somebody_else")).status_code == 400
+        assert hosting.tier_of_free_user(database_url) == "free"
+        assert send(hosting.signature(body)).json() == {"status": "handled"}
+        assert send(hosting.signature(body)).json() == {"status": "handled before"}
+        assert hosting.tier_of_free_user(database_url) == "premium"
+        assert server.stopped() == 0
+        assert "Traceback" not in server.said()

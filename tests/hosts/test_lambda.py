@@ -1,0 +1,216 @@
+"""The functions as AWS Lambda runs them: built as template.yaml says, under Lambda's own runtime interface."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import pytest
+
+from core.models import Tier
+from tests.conftest import ROOT
+from tests.hosts import hosting
+from tests.hosts.hosting import Hosted, clean_environment, hosted
+from tests.hosts.template import FUNCTIONS, read_template
+
+
+def emulator() -> Path | None:
+    """Amazon's runtime interface emulator, out of the package of its command line tool."""
+    spec = importlib.util.find_spec("samcli")
+    machine = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine())
+    if spec is None or spec.origin is None or machine is None or sys.platform != "linux":
+        return None
+    binary = Path(spec.origin).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}"
+    return binary if os.access(binary, os.X_OK) else None
+
+
+pytestmark = pytest.mark.skipif(emulator() is None, reason="no runtime interface emulator for this platform")
+
+
+class Container:
+    """One warm execution environment of a function."""
+
+    def __init__(self, server: Hosted) -> None:
+        self.server = server
+
+    def invoke(self, event: object) -> Any:
+        url = f"{self.server.url}/2015-03-31/functions/function/invocations"
+        return httpx.post(url, json=event, timeout=120).json()
+
+    def request(self, method: str, path: str, **parts: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self.invoke(http_event(method, path, **parts))
+        return answer
+
+
+def http_event(
+    method: str,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    body: str | None = None,
+    is_base64: bool = False,
+) -> dict[str, Any]:
+    """What an HTTP API sends to a Lambda, payload format 2.0."""
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"host": "abc.execute-api.eu-west-1.amazonaws.com", "x-forwarded-proto": "https", **(headers or {})},
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "abc",
+            "domainName": "abc.execute-api.eu-west-1.amazonaws.com",
+            "domainPrefix": "abc",
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.1",
+                "userAgent": "tests",
+            },
+            "requestId": "JKJaXmPLvHcESHA=",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "22/Nov/2026:13:05:00 +0000",
+            "timeEpoch": 1795352700000,
+        },
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }
+
+
+class Deploy(Protocol):
+    def __call__(
+        self, function: str, environment: Mapping[str, str], timeout_s: int = 60
+    ) -> AbstractContextManager[Container]: ...
+
+
+@pytest.fixture
+def deploy(tmp_path: Path) -> Deploy:
+    """deploy(function, environment): its artefact and the layer, without the third-party packages, in a container."""
+
+    def make(makefile: str, target: str, folder: Path) -> Path:
+        command = ["make", "-s", "-f", str(ROOT / makefile), target, f"ARTIFACTS_DIR={folder}", "UV=true"]
+        subprocess.run(command, check=True)
+        return folder
+
+    @contextmanager
+    def start(function: str, environment: Mapping[str, str], timeout_s: int = 60) -> Iterator[Container]:
+        logical_id = FUNCTIONS[function]
+        handler = read_template()["Resources"][logical_id]["Properties"]["Handler"]
+        code = make("functions/Makefile", f"build-{logical_id}", tmp_path / function)
+        layer = make("layers/Makefile", "build-CoreLayer", tmp_path / "layer")
+        lambda_variables = {
+            "LAMBDA_TASK_ROOT": str(code),
+            "PYTHONPATH": f"{code}:{layer / 'python'}",
+            "AWS_LAMBDA_FUNCTION_NAME": logical_id,
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_s),
+        }
+
+        def command(port: int, spare: int) -> list[str]:
+            addresses = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
+            addresses += ["--runtime-api-address", f"127.0.0.1:{spare}"]
+            return [str(emulator()), *addresses, sys.executable, "-m", "awslambdaric", handler]
+
+        with hosted(command, dict(environment) | lambda_variables, code) as server:
+            yield Container(server)
+
+    return start
+
+
+def test_a_schedule_runs_collect_twice_in_the_same_container(
+    deploy: Deploy, job_environment: dict[str, str], database_url: str
+) -> None:
+    with deploy("collect", job_environment) as container:
+        cold = container.invoke({"job": "collect"})
+        warm = container.invoke({"job": "collect"})
+    assert (cold["status"], warm["status"]) == ("ok", "ok"), (cold, warm)
+    assert cold["summary"]["kalshi"]["snapshots"] > 0
+    holders = hosting.rows(database_url, "SELECT split_part(holder, ':', 2) FROM job_runs WHERE status = 'ok'")
+    assert len(holders) == 2
+    assert len(set(holders)) == 1
+
+
+@pytest.mark.long
+def test_every_job_of_a_function_runs_by_its_name_in_one_container(
+    deploy: Deploy, job_environment: dict[str, str]
+) -> None:
+    for function, jobs in (("collect", ("settle", "upkeep")), ("analyze", ("analyze", "digest", "analyze"))):
+        with deploy(function, job_environment) as container:
+            for job in jobs:
+                answer = container.invoke({"job": job})
+                assert (answer.get("job"), answer.get("status")) == (job, "ok"), answer
+
+
+def test_a_job_that_is_running_elsewhere_is_no_error_for_lambda(
+    deploy: Deploy, job_environment: dict[str, str], database_url: str
+) -> None:
+    hosting.hold_lease(database_url, "settle")
+    with deploy("collect", job_environment) as container:
+        assert container.invoke({"job": "settle"})["status"] == "overlap"
+
+
+def test_a_job_ends_before_lambda_would_end_it_and_is_recorded(
+    deploy: Deploy, job_environment: dict[str, str], mute_venues: dict[str, str], database_url: str
+) -> None:
+    with deploy("collect", job_environment | mute_venues, timeout_s=12) as container:
+        answer = container.invoke({"job": "collect"})
+    assert answer["errorType"] == "JobFailed"
+    assert answer["errorMessage"].endswith("deadline of 1 s passed")
+    assert hosting.runs(database_url) == [("collect", "failed")]
+
+
+def test_an_unknown_job_is_an_error_that_names_the_known_ones(deploy: Deploy, job_environment: dict[str, str]) -> None:
+    with deploy("collect", job_environment) as container:
+        answer = container.invoke({"job": "digest"})
+    assert answer["errorType"] == "UnknownJob"
+    assert "backfill, collect, settle, upkeep" in answer["errorMessage"]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_missing_setting_is_named_in_the_error(deploy: Deploy, function: str) -> None:
+    with deploy(function, clean_environment() | hosting.API | hosting.STRIPE) as container:
+        answer = container.invoke({})
+    assert answer["errorType"] == "ConfigError"
+    assert answer["errorMessage"] == "environment: DATABASE_URL: Field required"
+
+
+def test_the_api_answers_an_http_api_cold_and_warm(deploy: Deploy, database_url: str) -> None:
+    headers = hosting.tokens(database_url)
+    insights = "/api/v1/insights/ai"
+    with deploy("api", clean_environment(DATABASE_URL=database_url) | hosting.API) as container:
+        for _ in range(2):
+            health = container.request("GET", "/health")
+            assert (health["statusCode"], health["body"]) == (200, '{"status":"ok"}')
+        assert container.request("GET", insights)["statusCode"] == 401
+        assert container.request("GET", insights, headers={"authorization": headers[Tier.FREE]})["statusCode"] == 403
+        answer = container.request("GET", insights, headers={"authorization": headers[Tier.PRO]})
+        assert answer["statusCode"] == 200
+        assert '"refresh":"real-time"' in answer["body"]
+        assert container.request("GET", "/")["headers"]["content-type"].startswith("text/html")
+
+
+def test_the_webhook_takes_signed_bodies_plain_and_in_base64(deploy: Deploy, database_url: str) -> None:
+    plain = hosting.subscription_event(database_url, 1, "price_premium")
+    encoded = hosting.subscription_event(database_url, 2, "price_pro")
+    with deploy("stripe_webhook", clean_environment(DATABASE_URL=database_url) | hosting.STRIPE) as container:
+
+        def send(body: bytes, signed: str, **how: Any) -> dict[str, Any]:
+            text = base64.b64encode(body).decode() if how else body.decode()
+            headers = {"stripe-signature": signed, "content-type": "application/json"}
+            return container.request("POST", "/stripe/webhook", headers=headers, body=text, **how)
+
+        assert send(plain, hosting.signature(encoded))["statusCode"] == 400
+        assert send(plain, hosting.signature(plain))["body"] == '{"status":"handled"}'
+        assert hosting.tier_of_free_user(database_url) == "premium"
+        assert send(encoded, hosting.signature(encoded), is_base64=True)["body"] == '{"status":"handled"}'
+        assert hosting.tier_of_free_user(database_url) == "pro"
