@@ -78,8 +78,11 @@ class Kit:
     def start_storage(self) -> None:
         """PostgreSQL, Valkey and the REST server before it, migrated and ready."""
         token, port = self.secret("upstash"), free_port()
-        self.environment["DATABASE_URL"] = postgres.start(self.folder / "postgres")
-        redis_url = valkey.start(self.folder / "valkey")
+        try:
+            self.environment["DATABASE_URL"] = postgres.start(self.folder / "postgres")
+            redis_url = valkey.start(self.folder / "valkey")
+        except (postgres.PostgresError, valkey.ValkeyError) as error:
+            raise KitError(str(error).splitlines()[0]) from error
         url = f"http://127.0.0.1:{port}"
         self.serve(
             "upstash",

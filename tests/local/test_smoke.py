@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import httpx
 import pytest
 
 from local.kit import free_port
-from tests.conftest import RECORDED, ROOT, needs_recorded
+from tests.conftest import RECORDED, ROOT, needs_recorded, servers
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
@@ -109,8 +110,8 @@ class Demo:
         return self.process.returncode
 
 
-def test_the_demo_serves_every_tier_stops_cleanly_and_survives_kill_9(tmp_path: Path) -> None:
-    demo = Demo(tmp_path / "demo")
+def test_the_demo_serves_every_tier_stops_cleanly_and_survives_kill_9() -> None:
+    demo = Demo(Path(tempfile.mkdtemp(prefix="demo-", dir=servers())))
     try:
         tokens = demo.tokens()
         assert set(tokens) == {"free", "basic", "premium", "pro"}
@@ -133,4 +134,5 @@ def test_the_demo_serves_every_tier_stops_cleanly_and_survives_kill_9(tmp_path: 
     finally:
         if demo.process.poll() is None:
             demo.end(signal.SIGTERM)
+        demo.process.communicate()
         subprocess.run([sys.executable, "-m", "local.kit", "reset"], cwd=ROOT, env=demo.environment, check=True)

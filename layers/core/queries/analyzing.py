@@ -16,7 +16,8 @@ async def open_markets(connection: Connection) -> list[OpenMarket]:
     """Every open, listed market with its latest quote and its fee facts, in the order of its keys."""
     rows = await connection.fetch(
         """
-        SELECT m.platform, m.market_id, m.event_id, m.title, m.category, m.close_time, m.yes_token,
+        SELECT m.platform, m.market_id, m.event_id, m.title, coalesce(m.category, e.category, f.category) AS category,
+               m.close_time, m.yes_token,
                coalesce(e.mutually_exclusive, false) AS mutually_exclusive,
                l.price, l.yes_price, l.no_price, l.volume, l.volume_24h, l.time AS quoted_at,
                m.fee_rate, m.fee_exponent, f.fee_type, f.fee_multiplier
