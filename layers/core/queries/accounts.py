@@ -62,9 +62,12 @@ async def mark_stripe_event_handled(
 
 
 async def user_of_customer(connection: Connection, customer_id: str, user_id: str | None) -> str | None:
-    """The user of a Stripe customer; a first event may name the user itself, which then owns the customer."""
+    """The user of a Stripe customer, locked; a first event may name the user itself, which then owns the customer.
+
+    Locked before anything of the user is written: two events at once would otherwise wait for each other.
+    """
     found: str | None = await connection.fetchval(
-        "SELECT id::text FROM users WHERE stripe_customer_id = $1 AND deleted_at IS NULL", customer_id
+        "SELECT id::text FROM users WHERE stripe_customer_id = $1 AND deleted_at IS NULL FOR UPDATE", customer_id
     )
     if found is None and user_id is not None:
         found = await connection.fetchval(

@@ -1,0 +1,128 @@
+"""Rows as the analyze job leaves them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from core.db import Connection
+from core.queries import analyzing
+from tests.conftest import NOW
+
+HOUR = timedelta(hours=1)
+
+
+async def insert_market(connection: Connection, market_id: str, title: str) -> None:
+    await connection.execute(
+        """
+        INSERT INTO markets (platform, market_id, title, rules, yes_label, no_label, url, status, terms_digest,
+            raw_data, first_seen_at, terms_seen_at, status_seen_at)
+        VALUES ('kalshi', $1, $2, '', 'Yes', 'No', 'https://example.com', 'open', 1, '{}', $3, $3, $3)
+        """,
+        market_id,
+        title,
+        NOW,
+    )
+
+
+async def insert_insight(
+    connection: Connection,
+    title: str,
+    created_at: datetime = NOW - 2 * HOUR,
+    *,
+    expires_at: datetime | None = None,
+    ended_at: datetime | None = None,
+    **fields: Any,
+) -> str:
+    market_id = f"KX-{uuid4().hex}"
+    await insert_market(connection, market_id, title)
+    row: dict[str, Any] = {
+        "platform": "kalshi",
+        "market_id": market_id,
+        "market_title": title,
+        "pattern_type": "volume_surge",
+        "pattern_score": Decimal("71.5"),
+        "category": "Politics",
+        "ai_recommendation": "GOOD_BET",
+        "confidence_score": Decimal(64),
+        "confidence_basis": "unproven",
+        "win_probability": Decimal("0.61"),
+        "one_liner": "Buy NO at 41¢",
+        "reasoning": "Thin volume.",
+        "risk_factors": ["The hearing may be moved"],
+        "suggested_position": "NO",
+        "edge_explanation": "A drift without news.",
+        "time_sensitivity": "HOURS",
+        "net_edge_cents": Decimal("3.1"),
+        "evidence": [{"id": "F1", "name": "price", "label": "YES costs", "value": "59", "unit": "¢"}],
+        "evidence_digest": 1,
+        "answer": {},
+        "price_at_emission": Decimal("0.59"),
+        "yes_price_at_emission": Decimal("0.6"),
+        "no_price_at_emission": None,
+        "model": "stand-in",
+        "prompt_version": "1",
+        "prompt_tokens": 1,
+        "cached_tokens": 0,
+        "completion_tokens": 1,
+        "cost_usd": Decimal("0.0001"),
+        "created_at": created_at,
+        "expires_at": expires_at or created_at + 24 * HOUR,
+    }
+    insight_id = await analyzing.insert_insight(connection, row | fields)
+    assert insight_id is not None
+    if ended_at is not None:
+        await end_insight(connection, insight_id, ended_at)
+    return insight_id
+
+
+async def end_insight(connection: Connection, insight_id: str, at: datetime) -> None:
+    await connection.execute(
+        "UPDATE ai_insights SET status = 'superseded', ended_at = $2 WHERE id = $1::uuid", insight_id, at
+    )
+
+
+async def insert_arbitrage(
+    connection: Connection,
+    description: str,
+    quoted_at: datetime = NOW - timedelta(minutes=10),
+    *,
+    expires_at: datetime | None = None,
+    withdrawn_at: datetime | None = None,
+    edge: str = "3.2",
+) -> str:
+    arbitrage_id: str = await connection.fetchval(
+        """
+        INSERT INTO arbitrage_opportunities (opportunity_type, kalshi_market_id, polymarket_market_id, description,
+            edge_percentage, net_edge_usd, cost_usd, shares, execution_steps, risks, settlement_risk,
+            confidence_score, quoted_at, first_seen_at, expires_at, withdrawn_at, status)
+        VALUES ('CROSS_PLATFORM', $1, $2, $3, $4, 3.2, 96.8, 100, $5, $6, 'SAFE', 90, $7, $7, $8, $9, $10)
+        RETURNING id::text
+        """,
+        f"KX-{uuid4().hex}",
+        f"0x{uuid4().hex}",
+        description,
+        Decimal(edge),
+        ["Buy 100 YES"],
+        ["Both legs must fill"],
+        quoted_at,
+        expires_at or quoted_at + timedelta(minutes=15),
+        withdrawn_at,
+        "active" if withdrawn_at is None else "withdrawn",
+    )
+    return arbitrage_id
+
+
+async def insert_digest(connection: Connection, insight_ids: list[str], created_at: datetime) -> None:
+    await connection.execute(
+        """
+        INSERT INTO digests (day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities,
+            watchlist, insight_ids, model)
+        VALUES ($1, $2, '[]', '[]', '', '[]', '[]', $3::uuid[], 'rules (no AI)')
+        """,
+        created_at.date(),
+        created_at,
+        insight_ids,
+    )

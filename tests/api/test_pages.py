@@ -1,0 +1,211 @@
+"""The page: what the public may see, what a preview shows, and outside text that stays text."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pytest
+
+from core import db
+from core.models import Tier
+from tests.api.conftest import Api, Clock, MakeApi
+from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight
+from tests.conftest import NOW
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "\"><svg onload=alert('x')>",
+    "' onmouseover='alert(1)",
+    "javascript:alert(1)",
+    "</title></style><iframe src=//evil.example>",
+    "{{ 7 * 7 }} {% raw %}",
+    "&lt;b&gt; &amp; &#x3c;i&#x3e;",
+    "\u202egnp.exe\u202c\u2066x\u200f",
+    "<!-- open",
+    "\x1b[2J\x07",
+    "http://evil.example/track.png",
+]
+
+
+class Seen(HTMLParser):
+    """The tags, attributes and text a browser would make of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[tuple[str, str]] = set()
+        self.text = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {(name, value or "") for name, value in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+async def page(api: Api) -> str:
+    answer = await api.http.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    return answer.text
+
+
+async def test_the_public_sees_only_what_is_over(api: Api, connection: db.Connection) -> None:
+    over = await insert_insight(connection, "expired", expires_at=NOW)
+    alive = await insert_insight(connection, "alive", expires_at=NOW + timedelta(microseconds=1))
+    await insert_insight(connection, "ended early", expires_at=NOW + HOUR, ended_at=NOW - HOUR)
+    await insert_arbitrage(connection, "living pair")
+    await insert_arbitrage(connection, "dead pair", expires_at=NOW - HOUR)
+    await insert_digest(connection, [over, alive], NOW - HOUR)
+    text = await page(api)
+    assert "expired" in text
+    assert not any(word in text for word in ("alive", "ended early", "living pair", "dead pair", "Demonstration"))
+
+
+@pytest.mark.parametrize(
+    ("tier", "shown"),
+    [
+        (Tier.BASIC, {"picked"}),
+        (Tier.PREMIUM, {"picked", "on the hour", "hourly pair"}),
+        (Tier.PRO, {"picked", "on the hour", "just now", "hourly pair", "live pair"}),
+    ],
+)
+async def test_a_preview_says_so_and_shows_that_tier_and_no_more(
+    make_api: MakeApi, connection: db.Connection, tier: Tier, shown: set[str]
+) -> None:
+    api = await make_api(preview_tier=tier.value)
+    picked = await insert_insight(connection, "picked")
+    await insert_digest(connection, [picked], NOW - HOUR)
+    await insert_insight(connection, "on the hour", NOW.replace(minute=0))
+    await insert_insight(connection, "just now", NOW)
+    await insert_arbitrage(connection, "hourly pair", NOW.replace(minute=0), edge="3.3")
+    await insert_arbitrage(connection, "live pair", NOW)
+    text = Seen(await page(api)).text
+    assert f"This page shows what a {tier} subscriber sees." in text
+    every = {"picked", "on the hour", "just now", "hourly pair", "live pair"}
+    assert {words for words in every if words in text} == shown
+    assert ("Where the venues disagree" in text) == (tier is not Tier.BASIC)
+
+
+@pytest.mark.parametrize("preview", [None, "basic", "premium", "pro"])
+async def test_an_empty_database_gives_a_page_with_the_reason(make_api: MakeApi, preview: str | None) -> None:
+    text = Seen(await page(await make_api(preview_tier=preview))).text
+    assert "no job has ended well so far" in text
+    assert "none collected yet" in text
+    assert "An insight is shown here once its time is over" in text
+    assert "Information, not financial advice." in text
+    if preview == "basic":
+        assert "it is made at 13:00 UTC" in text
+    elif preview:
+        assert "the analyst has not run yet" in text
+        assert "No pair pays after fees at the moment." in text
+
+
+async def test_the_page_says_how_fresh_it_is(api: Api, connection: db.Connection) -> None:
+    await connection.execute(
+        "INSERT INTO job_runs (id, job, holder, started_at, status) VALUES "
+        "(gen_random_uuid(), 'collect', 'h', $1, 'ok'), (gen_random_uuid(), 'collect', 'h', $2, 'failed'), "
+        "(gen_random_uuid(), 'analyze', 'h', $3, 'ok')",
+        NOW - timedelta(minutes=7),
+        NOW,
+        NOW - 5 * HOUR,
+    )
+    await insert_insight(connection, "one")
+    text = Seen(await page(api)).text
+    assert "collect 7 min ago" in text
+    assert "analyze 5 h ago" in text
+    assert "kalshi 1" in text
+    assert "no job has ended well" not in text
+
+
+async def test_a_simulated_clock_is_said(make_api: MakeApi) -> None:
+    assert "simulated" not in await page(await make_api())
+    assert "(simulated, fast clock)" in await page(await make_api(clock_start=NOW))
+
+
+async def test_outside_text_stays_text(make_api: MakeApi, connection: db.Connection) -> None:
+    api = await make_api(preview_tier="pro")
+    plain = Seen(await page(await make_api(preview_tier="pro")))
+    for text in HOSTILE:
+        for expires_at in (NOW - HOUR, NOW + HOUR):
+            await insert_insight(
+                connection,
+                text,
+                expires_at=expires_at,
+                category=text,
+                one_liner=text,
+                reasoning=text,
+                edge_explanation=text,
+                confidence_basis=text,
+                model=text,
+                risk_factors=[text],
+                evidence=[{"id": text, "name": text, "label": text, "value": text, "unit": text}],
+            )
+        await insert_arbitrage(connection, text)
+    whole = await page(api)
+    seen = Seen(whole)
+    assert seen.tags - plain.tags <= {
+        "article",
+        "h3",
+        "span",
+        "details",
+        "summary",
+        "table",
+        "tr",
+        "td",
+        "ul",
+        "ol",
+        "li",
+    }
+    assert {name for name, _ in seen.attributes} <= {"lang", "charset", "name", "content", "http-equiv", "class"}
+    for text in HOSTILE[:8]:
+        assert seen.text.count(text) >= 2, text
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\u200e\u200f\x00-\x08\x0b-\x1f]", whole)
+
+
+async def test_the_page_loads_nothing_and_may_load_nothing(api: Api, connection: db.Connection) -> None:
+    await insert_insight(connection, "over", expires_at=NOW - HOUR)
+    answer = await api.http.get("/")
+    seen = Seen(answer.text)
+    assert not seen.tags & {"script", "link", "img", "iframe", "object", "embed", "a", "form", "base"}
+    assert not {name for name, _ in seen.attributes} & {"src", "href", "action", "style"}
+    assert "url(" not in answer.text
+    assert "@import" not in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'")
+    assert "http" not in policy
+
+
+async def test_unknown_prices_are_a_dash(api: Api, connection: db.Connection) -> None:
+    await insert_insight(connection, "over", expires_at=NOW, yes_price_at_emission=None, confidence_score=None)
+    text = Seen(await page(api)).text
+    assert "YES – / NO –" in text
+    assert re.search(r"confidence unknown\s+\(unproven\)", text)
+
+
+async def test_a_crowd_asks_the_database_once(api: Api, connection: db.Connection) -> None:
+    await insert_insight(connection, "first", expires_at=NOW)
+    await page(api)
+    await connection.execute("TRUNCATE ai_insights")
+    assert "first" in await page(api)
+
+
+async def test_the_page_is_a_503_without_the_database(make_api: MakeApi) -> None:
+    api = await make_api(database_url="postgresql://nobody@127.0.0.1:1/nothing")
+    answer = await api.http.get("/")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_what_stands_for_premium_this_hour_is_public_only_when_it_is_over(
+    make_api: MakeApi, connection: db.Connection
+) -> None:
+    await insert_insight(connection, "soon over", expires_at=NOW + timedelta(minutes=1))
+    assert "soon over" not in await page(await make_api(clock=Clock(NOW)))
+    assert "soon over" in await page(await make_api(clock=Clock(NOW + timedelta(minutes=1))))
