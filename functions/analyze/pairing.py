@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _POLYMARKET_FEE_STEP = Decimal("0.00001")
 _MIN_POLYMARKET_SHARES = 5
 _BELIEVABLE_PCT = 100  # above it the books are not of one bet, or not of now
-_AT_ONCE = 8  # few, so that the slower venue's pace does not pull a pair's two books apart
+_AT_ONCE = 4  # few, so that the slower venue's pace does not pull a pair's two books apart
 _GIVE_UP_AFTER = 3
 
 Key = tuple[str, str]
@@ -149,12 +149,17 @@ async def _quote(
     if kalshi.fee_rate is None or polymarket.fee_rate is None:
         return "fee unknown"
     asked_at, started = run.clock(), time.monotonic()
-    k_book, p_book = await asyncio.gather(
+    books = await asyncio.gather(
         VENUES["kalshi"].fetch_book(lines["kalshi"].books, kalshi.market_id, None, asked_at),
         VENUES["polymarket"].fetch_book(
             lines["polymarket"].books, polymarket.market_id, polymarket.yes_token, asked_at
         ),
+        return_exceptions=True,  # neither is left running when the other fails
     )
+    for failure in books:
+        if isinstance(failure, BaseException):
+            raise failure
+    k_book, p_book = (book for book in books if not isinstance(book, BaseException))
     if k_book is None or p_book is None:
         return "no book"
     if time.monotonic() - started > run.settings.arbitrage_max_book_age_s:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,11 +21,11 @@ class OpportunityAnswer(BaseModel):
     win_probability: float | None = Field(ge=0, le=1, description="probability that YES wins; null when unknown")
     one_liner: str = Field(min_length=1, max_length=400)
     reasoning: str = Field(min_length=1, max_length=2_000)
-    risk_factors: list[str] = Field(max_length=10)
+    risk_factors: list[Annotated[str, Field(min_length=1, max_length=400)]] = Field(max_length=10)
     suggested_position: Position
     edge_explanation: str = Field(min_length=1, max_length=1_000)
     time_sensitivity: TimeSensitivity
-    evidence_ids: list[str] = Field(max_length=40)
+    evidence_ids: list[Annotated[str, Field(max_length=40)]] = Field(max_length=40)
 
     def texts(self) -> list[str]:
         return [self.one_liner, self.reasoning, self.edge_explanation, *self.risk_factors]

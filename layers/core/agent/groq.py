@@ -47,7 +47,6 @@ class Analyst:
     async def explain(self, pack: Mapping[str, Any]) -> Reply:
         """Raises AnalystUnavailable (nothing was answered) or AnswerRejected (no answer in the schema)."""
         import groq
-        from groq.types.chat import ChatCompletion
 
         response_format = {
             "type": "json_schema",
@@ -55,7 +54,7 @@ class Analyst:
         }
         try:
             async with asyncio.timeout(self._timeout_s):
-                completion = await self._client.chat.completions.create(
+                completion: Any = await self._client.chat.completions.create(
                     model=self.model,
                     messages=cast("Any", prompt.messages(pack)),
                     response_format=cast("Any", response_format),
@@ -71,14 +70,15 @@ class Analyst:
             raise (AnswerRejected if refused else AnalystUnavailable)(self._said(error)) from error
         except (groq.GroqError, ValueError) as error:  # ValueError: a body that is not JSON
             raise AnalystUnavailable(self._said(error)) from error
-        if not (isinstance(completion, ChatCompletion) and completion.usage):
-            raise AnalystUnavailable("groq: the answer is no completion")
-        usage = completion.usage
-        details = usage.prompt_tokens_details
-        prompt_tokens, completion_tokens = usage.prompt_tokens, usage.completion_tokens
-        cached = min(details.cached_tokens if details else 0, prompt_tokens)
+        try:
+            usage, choices = completion.usage, completion.choices
+            details = getattr(usage, "prompt_tokens_details", None)
+            prompt_tokens, completion_tokens = int(usage.prompt_tokens), int(usage.completion_tokens)
+            cached = min(int(details.cached_tokens), prompt_tokens) if details else 0
+            content = choices[0].message.content if choices else None
+        except (AttributeError, TypeError, ValueError) as error:  # the SDK hands over whatever came with a 200
+            raise AnalystUnavailable("groq: the answer is no completion") from error
         cost = cost_usd(self.model, prompt_tokens, cached, completion_tokens)
-        content = completion.choices[0].message.content if completion.choices else None
         try:
             answer = OpportunityAnswer.model_validate_json(content or "")
         except ValidationError as error:

@@ -14,7 +14,8 @@ from core.models import Fact
 
 _HYPE = re.compile(
     r"\b(guaranteed?|guarantees|risk[- ]?free|riskless|(?:can['’]?t|cannot|can not) lose|sure (?:thing|bet)|surefire|"
-    r"certain to|free (?:money|lunch)|easy money|no[- ]brainer|slam dunk|100% (?:safe|certain|sure)|no risk)\b",
+    r"certain to|free (?:money|lunch)|easy money|no[- ]brainer|slam dunk|100% (?:safe|certain|sure)|"
+    r"(?:there is|with|at) no risk|zero risk)\b",
     re.I,
 )
 _DENIED = re.compile(
@@ -41,10 +42,16 @@ def faults(answer: OpportunityAnswer, evidence: Evidence, title: str) -> list[st
     for text in answer.texts():
         found += _odd_characters(text, title)
         found += _ungrounded(text, cited, title)
-        found += [f"hype: {m[0]}" for m in _HYPE.finditer(text) if not _DENIED.search(text[: m.start()])]
+        found += _hype(text, title)
         found += ["a link"] if _LINK.search(text) else []
         found += _swapped(text, answer, evidence)
     return found + _contradictions(answer, evidence)
+
+
+def _hype(text: str, title: str) -> list[str]:
+    """Promises, unless they are denied or the title's own words ("risk-free rate")."""
+    promises = (match for match in _HYPE.finditer(text) if match[0].lower() not in title.lower())
+    return [f"hype: {match[0]}" for match in promises if not _DENIED.search(text[: match.start()])]
 
 
 def _odd_characters(text: str, title: str) -> list[str]:
@@ -77,7 +84,7 @@ def _agrees(quantity: Quantity, fact: Fact) -> bool:
     if quantity.unit not in (None, fact.unit) and not as_percent:
         return False
     value = Decimal(fact.value)
-    if not fact.name.startswith("move_"):
+    if not (fact.name.startswith("move_") and fact.unit == "¢"):
         return quantity.value == value or (-quantity.value == value < 0 and bool(_LOSS.search(quantity.before)))
     if quantity.signed:
         return quantity.value == value
@@ -98,7 +105,7 @@ def _swapped(text: str, answer: OpportunityAnswer, evidence: Evidence) -> list[s
     found = []
     for match in _ORDER.finditer(text):
         side = match[1].upper()
-        if match[1].islower() and match[2] is None or _DENIED.search(text[: match.start()]):
+        if (match[1].islower() and match[2] is None) or _DENIED.search(text[: match.start()]):
             continue  # "take no position"
         if side != answer.suggested_position:
             found.append(f"says {match[0]}, the position is {answer.suggested_position}")

@@ -279,7 +279,8 @@ async def insert_candles(connection: Connection, platform: Platform, candles: Se
                              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
         )
         INSERT INTO market_snapshots (time, market_id, platform, price, volume, yes_price, no_price, backfilled)
-        SELECT time, market_id, $1, price, CASE WHEN known AND volume >= 0 THEN volume END,
+        -- a second before its end, a candle falls into the hour (and day) that it describes
+        SELECT time - interval '1 second', market_id, $1, price, CASE WHEN known AND volume >= 0 THEN volume END,
                yes_price, no_price, true FROM placed WHERE time < own_time
         ON CONFLICT DO NOTHING
         """,

@@ -1,0 +1,228 @@
+"""The cross-venue pass over the generated world: what is quoted, how long it stands, and why the rest is not shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from analyze import pairing, pipeline
+from core.models import Book, Level
+from core.queries import analyzing
+from core.runtime import Run
+from core.settings import AnalyzeSettings
+from core.venues.contract import VENUES
+from core.venues.lines import open_lines
+from tests.analyze.conftest import NOW, MakeRun, Outside, rows
+
+pytestmark = pytest.mark.usefixtures("collected")
+
+
+async def pair(run: Run[AnalyzeSettings]) -> pairing.Paired:
+    async with run.transaction() as connection:
+        markets = await analyzing.open_markets(connection)
+    return await pairing.pair(run, markets)
+
+
+async def execute(run: Run[AnalyzeSettings], statement: str) -> None:
+    async with run.transaction() as connection:
+        await connection.execute(statement)
+
+
+async def books_of(run: Run[AnalyzeSettings], opportunity: dict[str, Any]) -> tuple[Book, Book]:
+    (market,) = await rows(
+        run, "SELECT yes_token FROM markets WHERE market_id = $1", opportunity["polymarket_market_id"]
+    )
+    async with open_lines(run.settings) as lines:
+        kalshi = await VENUES["kalshi"].fetch_book(lines["kalshi"].books, opportunity["kalshi_market_id"], None, NOW)
+        polymarket = await VENUES["polymarket"].fetch_book(
+            lines["polymarket"].books, opportunity["polymarket_market_id"], market["yes_token"], NOW
+        )
+    assert kalshi is not None
+    assert polymarket is not None
+    return kalshi, polymarket
+
+
+def walked(levels: Sequence[Level], shares: Decimal) -> tuple[Decimal, Decimal]:
+    """(cost, the dearest price paid)."""
+    cost, left = Decimal(0), shares
+    for level in levels:
+        taken = min(left, level.size)
+        cost, left = cost + taken * level.price, left - taken
+        if left == 0:
+            return cost, level.price
+    raise AssertionError("the book is too thin")
+
+
+async def test_every_step_buys_equal_shares_down_to_the_worst_price_that_was_walked(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    run = await make_run("analyze", NOW, **outside.settings())
+    paired = await pair(run)
+    assert paired.opportunities
+    for opportunity in paired.opportunities:
+        steps = [
+            re.fullmatch(r"Buy (\d+) (YES|NO) of .+ on (?:Kalshi|Polymarket), limit ([\d.]+)¢", step)
+            for step in opportunity["execution_steps"][:2]
+        ]
+        sides = {step[2] for step in steps if step}
+        assert sides == {"YES", "NO"}
+        cost = Decimal(0)
+        for step, book in zip(steps, await books_of(run, opportunity), strict=True):
+            assert step is not None
+            assert Decimal(step[1]) == opportunity["shares"]
+            paid, worst = walked(book.yes_asks if step[2] == "YES" else book.no_asks, opportunity["shares"])
+            assert Decimal(step[3]) == 100 * worst
+            cost += paid
+        assert cost < opportunity["cost_usd"] < opportunity["shares"]
+        assert opportunity["net_edge_usd"] == opportunity["shares"] - opportunity["cost_usd"]
+        assert opportunity["edge_percentage"] > 2
+
+
+async def test_an_opportunity_is_as_old_as_the_older_book_and_ends_after_one_interval(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    run = await make_run("analyze", NOW, **outside.settings(), analyze_interval_s=600)
+    for opportunity in (await pair(run)).opportunities:
+        assert opportunity["quoted_at"] == NOW
+        assert opportunity["expires_at"] == NOW + timedelta(seconds=600)
+
+
+async def test_what_is_quoted_again_keeps_the_time_when_it_was_first_seen(make_run: MakeRun, outside: Outside) -> None:
+    off = outside.settings() | {"ai_analysis_enabled": False}
+    first = await make_run("analyze", NOW, **off)
+    published = (await pipeline.run(first))["arbitrage"]["published"]
+    later = await make_run("analyze", NOW + timedelta(minutes=10), **off)
+    assert (await pipeline.run(later))["arbitrage"] == {
+        "published": published,
+        "withdrawn": 0,
+        "not_shown": (await pair(later)).not_shown,
+    }
+    alive = await rows(later, "SELECT * FROM arbitrage_opportunities WHERE status = 'active'")
+    assert len(alive) == published > 0
+    assert {(row["first_seen_at"], row["quoted_at"]) for row in alive} == {(NOW, later.now)}
+
+
+async def test_what_is_gone_is_withdrawn_and_what_is_over_has_expired(make_run: MakeRun, outside: Outside) -> None:
+    off = outside.settings() | {"ai_analysis_enabled": False}
+    first = await make_run("analyze", NOW, **off)
+    published = (await pipeline.run(first))["arbitrage"]["published"]
+    await execute(
+        first,
+        """UPDATE arbitrage_opportunities SET expires_at = quoted_at + interval '1 minute'
+        WHERE id = (SELECT min(id::text)::uuid FROM arbitrage_opportunities)""",
+    )
+    outside.plan_venues(orderbook_401=True)
+    later = await make_run("analyze", NOW + timedelta(minutes=10), **off)
+    assert (await pipeline.run(later))["arbitrage"]["withdrawn"] == published
+    ended = await rows(later, "SELECT status, withdrawn_at FROM arbitrage_opportunities")
+    assert sorted((row["status"], row["withdrawn_at"]) for row in ended if row["status"] == "withdrawn") == [
+        ("withdrawn", later.now)
+    ] * (published - 1)
+    assert [row["withdrawn_at"] for row in ended if row["status"] == "expired"] == [None]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM series_fees",
+        "UPDATE series_fees SET fee_type = 'flat'",
+        "UPDATE markets SET fee_rate = NULL WHERE platform = 'polymarket'",
+    ],
+)
+async def test_with_an_unknown_fee_nothing_is_shown(make_run: MakeRun, outside: Outside, statement: str) -> None:
+    run = await make_run("analyze", NOW, **outside.settings())
+    await execute(run, statement)
+    paired = await pair(run)
+    assert paired.opportunities == []
+    assert paired.not_shown == {"fee unknown": paired.counts["same"]}
+
+
+async def test_a_book_behind_a_key_is_no_book(make_run: MakeRun, outside: Outside) -> None:
+    outside.plan_venues(orderbook_401=True)
+    paired = await pair(await make_run("analyze", NOW, **outside.settings()))
+    assert paired.opportunities == []
+    assert paired.not_shown == {"no book": paired.counts["same"]}
+
+
+async def test_a_market_without_a_token_has_no_book(make_run: MakeRun, outside: Outside) -> None:
+    run = await make_run("analyze", NOW, **outside.settings())
+    await execute(run, "UPDATE markets SET yes_token = NULL")
+    assert (await pair(run)).not_shown == {"no book": 7}
+
+
+async def test_books_that_take_too_long_are_not_of_one_moment(make_run: MakeRun, outside: Outside) -> None:
+    outside.plan_venues(venue="polymarket", latency_s=0.4)
+    run = await make_run("analyze", NOW, **outside.settings(), arbitrage_max_book_age_s=0.2)
+    paired = await pair(run)
+    assert paired.opportunities == []
+    assert paired.not_shown == {"books read too far apart": paired.counts["same"]}
+
+
+@pytest.mark.parametrize("venue", ["kalshi", "polymarket", "all"])
+@pytest.mark.parametrize("fault", [{"down": True}, {"garbage": 1}, {"truncate": 1}])
+async def test_a_venue_that_fails_while_quoting_does_not_fail_the_job(
+    make_run: MakeRun, outside: Outside, venue: str, fault: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    outside.plan_venues(venue=venue, **fault)
+    run = await make_run("analyze", NOW, **outside.settings(), ai_analysis_enabled=False)
+    summary = await pipeline.run(run)
+    assert summary["arbitrage"]["not_shown"] == {"book could not be read": summary["pairs"]["same"]}
+    assert summary["patterns"] > 0
+    assert [record.getMessage() for record in caplog.records if record.name == "analyze.pairing"] == [
+        "books could not be read"
+    ]
+
+
+async def test_an_edge_below_the_minimum_is_counted_and_not_shown(make_run: MakeRun, outside: Outside) -> None:
+    run = await make_run("analyze", NOW, **outside.settings(), arbitrage_min_edge_pct=100)
+    paired = await pair(run)
+    assert paired.opportunities == []
+    assert paired.not_shown["edge below the minimum"] == 5
+
+
+async def test_rules_that_pay_differently_are_counted_and_never_priced(make_run: MakeRun, outside: Outside) -> None:
+    run = await make_run("analyze", NOW, **outside.settings())
+    await execute(run, "UPDATE markets SET rules = 'Void if anyone dies.' WHERE platform = 'kalshi'")
+    paired = await pair(run)
+    assert paired.opportunities == []
+    assert paired.gaps == []
+    assert paired.fair == {}
+    assert paired.not_shown == {"settlement rules differ": paired.counts["same"]}
+
+
+async def test_the_fair_price_of_a_market_is_the_other_venues(make_run: MakeRun, outside: Outside) -> None:
+    run = await make_run("analyze", NOW, **outside.settings())
+    paired = await pair(run)
+    async with run.transaction() as connection:
+        price: dict[tuple[str, str], Decimal | None] = {
+            (m.platform, m.market_id): m.price for m in await analyzing.open_markets(connection)
+        }
+    for stored in await rows(run, "SELECT * FROM pairs"):
+        legs = ("kalshi", stored["kalshi_market_id"]), ("polymarket", stored["polymarket_market_id"])
+        assert paired.fair[legs[0]] == price[legs[1]]
+        assert paired.fair[legs[1]] == price[legs[0]]
+
+
+async def test_a_pair_is_stored_once_and_again_only_when_its_verdict_changed(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    first = await make_run("analyze", NOW, **outside.settings())
+    await pair(first)
+    later = await make_run("analyze", NOW + timedelta(minutes=15), **outside.settings())
+    await pair(later)
+    assert {row["decided_at"] for row in await rows(later, "SELECT decided_at FROM pairs")} == {NOW}
+    await execute(later, "UPDATE markets SET rules = 'Void if anyone dies.' WHERE platform = 'kalshi'")
+    await pair(later)
+    stored = await rows(later, "SELECT settlement_risk, decided_at FROM pairs")
+    assert {(row["settlement_risk"], row["decided_at"]) for row in stored} == {("BLOCK", later.now)}
+
+
+async def test_many_pairs_are_quoted_within_each_venues_pace(make_run: MakeRun, outside: Outside) -> None:
+    slow = outside.settings() | {"kalshi_requests_per_s": 20, "polymarket_requests_per_s": 20}
+    paired = await pair(await make_run("analyze", NOW, **slow))
+    assert len(paired.opportunities) == 5

@@ -1,0 +1,60 @@
+"""Candidates, evidence and answers to test with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from core.agent.answers import OpportunityAnswer
+from core.agent.evidence import Candidate
+from core.models import Pattern
+
+NOW = datetime(2026, 11, 22, 13, 5, tzinfo=UTC)
+
+
+def make_pattern(**given: Any) -> Pattern:
+    values: dict[str, Any] = {
+        "platform": "kalshi",
+        "market_id": "KXTEST-26DEC31",
+        "event_id": "KXTEST",
+        "category": "Politics",
+        "detector": "price_jump",
+        "score": 71.5,
+        "numbers": {"move_1h_cents": -6.0, "move_sigmas": 8.2},
+    }
+    return Pattern(**values | given)
+
+
+def make_candidate(**given: Any) -> Candidate:
+    """YES is offered at 41¢, NO at 61¢, the other venue says 46¢; a taker fee of 0.07."""
+    values: dict[str, Any] = {
+        "pattern": make_pattern(),
+        "title": "Will the treaty be signed by Dec 31?",
+        "rules": "Resolves to Yes if both parties sign.",
+        "close_time": NOW + timedelta(hours=48),
+        "price": Decimal("0.40"),
+        "yes_price": Decimal("0.41"),
+        "no_price": Decimal("0.61"),
+        "volume_24h": Decimal("12345"),
+        "fee_rate": Decimal("0.07"),
+        "fee_exponent": Decimal(1),
+        "fair": Decimal("0.46"),
+    }
+    return Candidate(**values | given)
+
+
+def make_answer(**given: Any) -> OpportunityAnswer:
+    values: dict[str, Any] = {
+        "recommendation": "GOOD_BET",
+        "confidence_score": 65,
+        "win_probability": 0.46,
+        "one_liner": "Buy YES at 41¢: the other venue pays 46¢.",
+        "reasoning": "The price moved -6¢ in the last hour and the other venue did not follow.",
+        "risk_factors": ["The other venue may be the one that is late."],
+        "suggested_position": "YES",
+        "edge_explanation": "The market has not come back from a move that nothing explains.",
+        "time_sensitivity": "HOURS",
+        "evidence_ids": [f"E{number}" for number in range(1, 12)],
+    }
+    return OpportunityAnswer(**values | given)

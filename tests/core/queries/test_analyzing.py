@@ -1,0 +1,133 @@
+"""What an analyze run reads and writes, on a real database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from core import db
+from core.models import FeeFacts, Pattern
+from core.queries import analyzing, collecting
+from tests.core.making import make_market
+
+NOW = datetime(2026, 11, 22, 13, 5, tzinfo=UTC)
+
+
+async def store(connection: db.Connection, *markets: Any, at: datetime = NOW) -> None:
+    await collecting.stage(connection, list(markets))
+    await collecting.upsert_terms(connection, list(markets), at)
+    await collecting.mark_staged_statuses(connection, at, listed=True)
+    await collecting.insert_changed_snapshots(connection, at, 3_600)
+
+
+def pattern(**given: Any) -> Pattern:
+    values: dict[str, Any] = {
+        "platform": "kalshi",
+        "market_id": "M-1",
+        "event_id": None,
+        "category": None,
+        "detector": "price_jump",
+        "score": 71.5,
+        "numbers": {"move_1h_cents": -6.0},
+    }
+    return Pattern(**values | given)
+
+
+def opportunity(kalshi: str = "K", at: datetime = NOW, **given: Any) -> dict[str, Any]:
+    return {
+        "opportunity_type": "CROSS_PLATFORM",
+        "kalshi_market_id": kalshi,
+        "polymarket_market_id": "P",
+        "description": "Both legs",
+        "edge_percentage": Decimal(3),
+        "net_edge_usd": Decimal(3),
+        "cost_usd": Decimal(97),
+        "shares": Decimal(100),
+        "execution_steps": ["Buy"],
+        "risks": ["One leg alone is a bet"],
+        "settlement_risk": "CAUTION",
+        "confidence_score": Decimal(80),
+        "quoted_at": at,
+        "expires_at": at + timedelta(minutes=15),
+    } | given
+
+
+async def test_an_open_markets_fee_is_unknown_until_its_venue_says_it(connection: db.Connection) -> None:
+    fee = FeeFacts(Decimal("0.04"), Decimal(2), "politics")
+    async with connection.transaction():
+        await store(
+            connection, make_market("K"), make_market("P", "polymarket"), make_market("Q", "polymarket", fee=fee)
+        )
+    markets = {market.market_id: market for market in await analyzing.open_markets(connection)}
+    assert markets["K"].fee_rate is None
+    assert markets["P"].fee_rate is None
+    assert (markets["Q"].fee_rate, markets["Q"].fee_exponent) == (Decimal("0.04"), Decimal(2))
+
+
+async def test_a_pattern_with_numbers_that_json_lacks_is_stored(connection: db.Connection) -> None:
+    odd = pattern(numbers={"move_sigmas": float("nan"), "volume_1h": float("inf"), "volume_ratio": 2.0})
+    await analyzing.insert_patterns(connection, [odd, odd], NOW)
+    (stored,) = await connection.fetch("SELECT * FROM patterns")
+    assert stored["numbers"] == {"move_sigmas": None, "volume_1h": None, "volume_ratio": 2.0}
+
+
+async def test_a_withheld_answers_detail_is_kept_whatever_is_in_it(connection: db.Connection) -> None:
+    await analyzing.insert_withheld(
+        connection, NOW, pattern(), "not grounded", "a\x00b\ud800" * 2_000, "m", Decimal("0.1")
+    )
+    (stored,) = await connection.fetch("SELECT * FROM withheld_insights")
+    assert stored["detail"].startswith("a\ufffdb\ufffd")
+    assert len(stored["detail"]) == 2_000
+
+
+async def test_what_was_spent_counts_from_its_moment_on(connection: db.Connection) -> None:
+    for hours, usd in ((0, "0.1"), (1, "0.02"), (30, "5")):
+        at = NOW - timedelta(hours=hours)
+        await analyzing.insert_withheld(connection, at, pattern(), "r", "d", "m", Decimal(usd))
+    assert await analyzing.spent_usd(connection, NOW) == Decimal("0.1")
+    assert await analyzing.spent_usd(connection, NOW - timedelta(hours=1)) == Decimal("0.12")
+    assert await analyzing.spent_usd(connection, NOW + timedelta(hours=1)) == 0
+
+
+async def test_an_opportunity_quoted_again_keeps_when_it_was_first_seen(connection: db.Connection) -> None:
+    later = NOW + timedelta(minutes=10)
+    assert await analyzing.replace_opportunities(connection, [opportunity("A"), opportunity("B")], NOW) == (2, 0)
+    again = [opportunity("A", later), opportunity("C", later)]
+    assert await analyzing.replace_opportunities(connection, again, later) == (2, 1)
+    stored = await connection.fetch("SELECT * FROM arbitrage_opportunities ORDER BY kalshi_market_id, quoted_at")
+    assert [(row["kalshi_market_id"], row["status"], row["first_seen_at"], row["withdrawn_at"]) for row in stored] == [
+        ("A", "withdrawn", NOW, later),
+        ("A", "active", NOW, None),
+        ("B", "withdrawn", NOW, later),
+        ("C", "active", later, None),
+    ]
+
+
+async def test_an_opportunity_that_was_over_begins_anew_only_after_its_status_was_told(
+    connection: db.Connection,
+) -> None:
+    await analyzing.replace_opportunities(connection, [opportunity()], NOW)
+    gone, back = NOW + timedelta(minutes=30), NOW + timedelta(minutes=45)
+    await analyzing.replace_opportunities(connection, [], gone)
+    await analyzing.replace_opportunities(connection, [opportunity(at=back)], back)
+    stored = await connection.fetch(
+        "SELECT status, withdrawn_at, first_seen_at FROM arbitrage_opportunities ORDER BY 3"
+    )
+    assert [tuple(row) for row in stored] == [("expired", None, NOW), ("active", None, back)]
+
+
+async def test_history_is_the_last_price_of_each_hour(connection: db.Connection) -> None:
+    for minutes, last in ((130, "0.30"), (70, "0.40"), (65, "0.41"), (5, "0.50")):
+        quiet = make_market("K", yes=None, no=None, last=last, volume=str(1_000 - minutes))
+        async with connection.transaction():
+            await store(connection, quiet, at=NOW - timedelta(minutes=minutes))
+    closes = await analyzing.hourly_closes(connection, NOW, 72)
+    assert [(age, close) for _, _, age, close, _ in closes] == [(0, 0.5), (1, 0.41), (2, 0.3)]
+
+
+async def test_rules_are_read_for_the_markets_asked_for_only(connection: db.Connection) -> None:
+    async with connection.transaction():
+        await store(connection, make_market("A"), make_market("B"))
+    assert await analyzing.rules_of(connection, "kalshi", ["A", "Z"]) == {"A": "If it rains, YES."}
+    assert await analyzing.rules_of(connection, "kalshi", []) == {}

@@ -1,0 +1,13 @@
+"""The replay that the venues' modules are tested against."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.core.wire import Replay, replaying, small_world
+
+
+@pytest.fixture
+def replay() -> Iterator[Replay]:
+    with replaying(small_world()) as replay:
+        yield replay
