@@ -55,6 +55,7 @@ lock: $(BIN)/uv
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/local.txt
+	@$(COMPILE) pyproject.toml --extra serve -c requirements/dev.txt -o requirements/serve.txt
 	@$(COMPILE) pyproject.toml --extra migrate -c requirements/dev.txt -o requirements/migrate.txt
 	@for name in collect analyze api stripe_webhook; do \
 	  $(COMPILE) pyproject.toml --extra $$name -c requirements/dev.txt -o functions/$$name/requirements.txt; done

@@ -66,6 +66,7 @@ def stripe_webhook(common: dict[str, Any]) -> Service:
         "stripe-webhook",
         build=BUILD,
         start="python -m stripe_webhook",
+        healthcheck="/health",
         deploy={"restartPolicyType": "ON_FAILURE", "restartPolicyMaxRetries": 10},
         env=common | dict.fromkeys(names, SECRET),
     )

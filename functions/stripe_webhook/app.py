@@ -36,9 +36,15 @@ def make_app(settings: WebhookSettings, clock: Clock | None = None) -> Starlette
         yield
         await webhook.close()
 
-    app = Starlette(routes=[Route("/stripe/webhook", webhook.receive, methods=["POST"])], lifespan=lifespan)
+    routes = [Route("/stripe/webhook", webhook.receive, methods=["POST"]), Route("/health", health)]
+    app = Starlette(routes=routes, lifespan=lifespan)
     app.state.webhook = webhook
     return app
+
+
+async def health(request: Request) -> JSONResponse:
+    """Alive. Without the database events are refused and come again, so that is no reason to restart."""
+    return JSONResponse({"status": "ok"})
 
 
 @dataclass(slots=True)

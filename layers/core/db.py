@@ -90,8 +90,14 @@ async def make_pool(settings: Settings) -> Pool:
 @asynccontextmanager
 async def acquire(pool: Pool, timeout_s: float) -> AsyncIterator[Connection]:
     with translated():
-        async with pool.acquire(timeout=timeout_s) as connection:
+        try:
+            connection = await pool.acquire(timeout=timeout_s)
+        except asyncpg.PostgresError as error:  # whatever the server's reason not to let us in
+            raise DatabaseDown(f"database: {_said(error)}") from error
+        try:
             yield connection
+        finally:
+            await pool.release(connection)
 
 
 async def ping(connection: Connection) -> None:

@@ -163,8 +163,8 @@ async def _lease(pool: db.Pool, job: Job, settings: Settings) -> AsyncIterator[s
                     asked = time.monotonic()
                     held = await job_queries.renew_lease(connection, job.name, holder, ttl_s)
                     until = asked + ttl_s
-            except DatabaseDown as away:
-                logger.warning("lease not renewed", extra={"job": job.name, "error": str(away)})
+            except Exception as failure:  # noqa: BLE001  whatever it was, the lease must not lapse unnoticed
+                logger.warning("lease not renewed", extra={"job": job.name, "error": str(failure)})
                 held = time.monotonic() < until
         logger.error("lease lost", extra={"job": job.name})
         if body is not None:
