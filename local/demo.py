@@ -22,7 +22,7 @@ FOLDER = DATA / "demo"
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, _interrupt)
+    stop_on_signals()
     try:
         port = chosen_port()
         with Kit(FOLDER) as kit:
@@ -34,8 +34,14 @@ def main() -> int:
     return 0
 
 
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+def stop_on_signals() -> None:
+    """Ctrl-C and a polite kill end the same way, also where a shell started us with SIGINT ignored."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 def chosen_port() -> int:

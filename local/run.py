@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from datetime import UTC, datetime
 
 from core.models import Tier
-from local.demo import chosen_port, forget_leases
+from local.demo import chosen_port, forget_leases, stop_on_signals
 from local.kit import DATA, Kit, KitError
 from local.schedule import brief, keep_running
 from local.subscribers import make_tokens
@@ -23,7 +22,7 @@ PASSED = (
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    stop_on_signals()
     passed = {name: os.environ[name] for name in PASSED if os.environ.get(name)}
     if "GROQ_API_KEY" not in passed:
         passed["AI_ANALYSIS_ENABLED"] = "false"

@@ -87,6 +87,8 @@ class Demo:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # as a shell starts background jobs: Ctrl-C must work all the same
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
         )
 
     def tokens(self) -> dict[str, str]:
