@@ -30,7 +30,7 @@ class JsonFormatter(logging.Formatter):
 class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         # Escaped: what a venue or a caller wrote must not steer the terminal.
-        extras = (f" {key}={str(value)!a}" for key, value in vars(record).items() if key not in _STANDARD)
+        extras = [f" {key}={str(value)!a}" for key, value in vars(record).items() if key not in _STANDARD]
         return super().format(record) + "".join(extras)
 
 

