@@ -11,8 +11,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -208,12 +208,11 @@ def cron_main(default_job: str, work: Mapping[str, Work[S]], kind: type[S], argv
     arguments = sys.argv[1:] if argv is None else argv
     name = arguments[0] if arguments else default_job
     job = JOBS.get(name)
-    if job is not None and job.deadline_s is not None:
-        _exit_hard_after(job.deadline_s + 30)
     # A host that stops us gets an orderly end: the lease is given back and the run recorded.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        outcome = invoke(name, work, kind)
+        with _hard_exit_after(None if job is None or job.deadline_s is None else job.deadline_s + 30):
+            outcome = invoke(name, work, kind)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -227,7 +226,8 @@ def cron_main(default_job: str, work: Mapping[str, Work[S]], kind: type[S], argv
     return 0
 
 
-def _exit_hard_after(seconds: float) -> None:
+@contextmanager
+def _hard_exit_after(seconds: float | None) -> Iterator[None]:
     """No scheduler we run on kills a stuck run, and a stuck one would block all that follow."""
 
     def give_up() -> None:
@@ -235,6 +235,13 @@ def _exit_hard_after(seconds: float) -> None:
         sys.stderr.flush()
         os._exit(3)
 
+    if seconds is None:
+        yield
+        return
     timer = threading.Timer(seconds, give_up)
     timer.daemon = True
     timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -61,8 +61,16 @@ async def upsert_events(connection: Connection, events: Iterable[Event]) -> None
 
 
 async def stage(connection: Connection, markets: Sequence[Market]) -> None:
-    """Copies a batch into this transaction's staging table; market ids in it are unique."""
+    """Copies a batch into this transaction's staging table; market ids in it are unique.
+
+    Jobs that write the same venue's markets take turns, transaction by transaction: their statements touch rows in
+    no common order and would deadlock.
+    """
     await connection.execute(_STAGE)
+    if markets:
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtext('markets'), hashtext($1))", markets[0].terms.platform
+        )
     await connection.copy_records_to_table("staged", records=[_staged(market) for market in markets])
     await connection.execute("ANALYZE staged")
 

@@ -43,6 +43,12 @@ async def release_lease(connection: Connection, job: str, holder: str) -> None:
 
 
 async def insert_run(connection: Connection, run_id: str, job: str, holder: str, now: datetime) -> None:
+    """Under the job's lease: what is still called running then was killed."""
+    await connection.execute(
+        "UPDATE job_runs SET status = 'failed', error = 'ended without a word: killed' "
+        "WHERE job = $1 AND status = 'running'",
+        job,
+    )
     await connection.execute(
         "INSERT INTO job_runs (id, job, holder, started_at, status) VALUES ($1::uuid, $2, $3, $4, 'running')",
         run_id,

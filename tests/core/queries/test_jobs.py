@@ -54,3 +54,11 @@ async def test_a_summary_with_hostile_text_is_recorded(connection: db.Connection
     await jobs.insert_run(connection, run_id, "collect", "me", NOW)
     await jobs.mark_run_ended(connection, run_id, NOW, 1.5, {"error": "said \x00 and \ud800"}, None)
     assert await connection.fetchval("SELECT summary FROM job_runs") == {"error": "said \ufffd and \ufffd"}
+
+
+async def test_a_run_that_was_killed_is_called_failed_by_the_next_one(connection: db.Connection) -> None:
+    killed, following = str(uuid4()), str(uuid4())
+    await jobs.insert_run(connection, killed, "collect", "host:1", NOW)
+    await jobs.insert_run(connection, following, "collect", "host:2", NOW + timedelta(minutes=15))
+    found = {str(row["id"]): row["status"] for row in await connection.fetch("SELECT id, status FROM job_runs")}
+    assert found == {killed: "failed", following: "running"}
