@@ -37,7 +37,10 @@ TIER_RANK = {Tier.FREE: 0, Tier.BASIC: 1, Tier.PREMIUM: 2, Tier.PRO: 3}
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A venue's group of markets. `exhaustive` is None unless the venue proves that one outcome must win."""
+    """A venue's group of markets. `exhaustive` is None unless the venue proves that one outcome must win.
+
+    `fee_type` and `fee_multiplier` override the series' (Kalshi); None where the series' hold.
+    """
 
     platform: Platform
     event_id: str
@@ -46,6 +49,8 @@ class Event:
     series: str | None
     mutually_exclusive: bool
     exhaustive: bool | None
+    fee_type: str | None = None
+    fee_multiplier: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ CREATE TABLE events (
     series text,
     mutually_exclusive boolean NOT NULL,
     exhaustive boolean,
+    fee_type text,
+    fee_multiplier numeric(9, 6),
     PRIMARY KEY (platform, event_id)
 );
 

@@ -20,7 +20,8 @@ async def open_markets(connection: Connection) -> list[OpenMarket]:
                m.close_time, m.yes_token,
                coalesce(e.mutually_exclusive, false) AS mutually_exclusive,
                l.price, l.yes_price, l.no_price, l.volume, l.volume_24h, l.time AS quoted_at,
-               m.fee_rate, m.fee_exponent, f.fee_type, f.fee_multiplier
+               m.fee_rate, m.fee_exponent, coalesce(e.fee_type, f.fee_type) AS fee_type,
+               coalesce(e.fee_multiplier, f.fee_multiplier) AS fee_multiplier
         FROM markets m JOIN market_latest l USING (platform, market_id)
         LEFT JOIN events e USING (platform, event_id)
         LEFT JOIN series_fees f ON m.platform = 'kalshi' AND f.series = e.series

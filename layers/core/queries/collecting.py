@@ -43,18 +43,30 @@ async def upsert_events(connection: Connection, events: Iterable[Event]) -> None
     rows = {event.event_id: event for event in events}
     await connection.executemany(
         """
-        INSERT INTO events AS old (platform, event_id, title, category, series, mutually_exclusive, exhaustive)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO events AS old (platform, event_id, title, category, series, mutually_exclusive, exhaustive,
+            fee_type, fee_multiplier)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT (platform, event_id) DO UPDATE SET
             title = excluded.title, category = coalesce(excluded.category, old.category),
             series = coalesce(excluded.series, old.series), mutually_exclusive = excluded.mutually_exclusive,
-            exhaustive = excluded.exhaustive
-        WHERE (old.title, old.category, old.series, old.mutually_exclusive, old.exhaustive) IS DISTINCT FROM
+            exhaustive = excluded.exhaustive, fee_type = excluded.fee_type, fee_multiplier = excluded.fee_multiplier
+        WHERE (old.title, old.category, old.series, old.mutually_exclusive, old.exhaustive, old.fee_type,
+               old.fee_multiplier) IS DISTINCT FROM
             (excluded.title, coalesce(excluded.category, old.category), coalesce(excluded.series, old.series),
-             excluded.mutually_exclusive, excluded.exhaustive)
+             excluded.mutually_exclusive, excluded.exhaustive, excluded.fee_type, excluded.fee_multiplier)
         """,
         [
-            (e.platform, e.event_id, e.title, e.category, e.series, e.mutually_exclusive, e.exhaustive)
+            (
+                e.platform,
+                e.event_id,
+                e.title,
+                e.category,
+                e.series,
+                e.mutually_exclusive,
+                e.exhaustive,
+                e.fee_type,
+                e.fee_multiplier,
+            )
             for e in rows.values()
         ],
     )

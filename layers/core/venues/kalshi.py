@@ -184,6 +184,8 @@ def parse_event(row: dict[str, Any]) -> Event | None:
         mutually_exclusive=row.get("mutually_exclusive") is True,
         # Kalshi says that at most one outcome wins, never that one of those listed must.
         exhaustive=None,
+        fee_type=fields.text(row.get("fee_type_override"), 100) or None,
+        fee_multiplier=_multiplier(row.get("fee_multiplier_override")),
     )
 
 
@@ -310,15 +312,17 @@ def parse_series_fee(row: dict[str, Any]) -> tuple[str, str | None, str | None, 
     series = fields.identifier(row.get("ticker"))
     if series is None:
         return None
-    multiplier = fields.decimal(row.get("fee_multiplier"), Counter(), "fee_multiplier")
-    if multiplier is not None:
-        multiplier = multiplier.quantize(fields.MICRO) if 0 <= multiplier <= 100 else None
     return (
         series,
         fields.text(row.get("category"), 100) or None,
         fields.text(row.get("fee_type"), 100) or None,
-        multiplier,
+        _multiplier(row.get("fee_multiplier")),
     )
+
+
+def _multiplier(value: Any) -> Decimal | None:
+    multiplier = fields.decimal(value, Counter(), "fee_multiplier")
+    return multiplier.quantize(fields.MICRO) if multiplier is not None and 0 <= multiplier <= 100 else None
 
 
 def parse_book(body: Any, market_id: str, now: datetime) -> Book | None:

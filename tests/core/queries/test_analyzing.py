@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from core import db
-from core.models import FeeFacts, Pattern
+from core.models import Event, FeeFacts, Pattern
 from core.queries import analyzing, collecting
 from tests.core.making import make_market
 
@@ -131,3 +132,16 @@ async def test_rules_are_read_for_the_markets_asked_for_only(connection: db.Conn
         await store(connection, make_market("A"), make_market("B"))
     assert await analyzing.rules_of(connection, "kalshi", ["A", "Z"]) == {"A": "If it rains, YES."}
     assert await analyzing.rules_of(connection, "kalshi", []) == {}
+
+
+async def test_an_events_own_fee_goes_before_its_series(connection: db.Connection) -> None:
+    plain = Event("kalshi", "E-1", "Plain", None, "SERIES", False, None)
+    dearer = replace(plain, event_id="E-2", fee_multiplier=Decimal(2))
+    async with connection.transaction():
+        await collecting.upsert_events(connection, [plain, dearer])
+        await collecting.upsert_series_fees(connection, [("SERIES", "Economics", "quadratic", Decimal(1))], NOW)
+        await store(connection, make_market("K", category=None), make_market("L", event_id="E-2"))
+    markets = {market.market_id: market for market in await analyzing.open_markets(connection)}
+    assert markets["K"].fee_rate == Decimal("0.07")
+    assert markets["L"].fee_rate == Decimal("0.14")
+    assert markets["K"].category == "Economics", "Kalshi says it of the series only"
