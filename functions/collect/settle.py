@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
-from core.errors import JobFailed, VenueError
-from core.models import PLATFORMS, Platform
+from collect.venues import each_venue
+from core.models import Platform
 from core.queries import collecting
 from core.runtime import Run
 from core.settings import CollectSettings
 from core.venues.contract import VENUES
-from core.venues.lines import Lines, open_lines
-
-log = logging.getLogger(__name__)
+from core.venues.lines import Lines
 
 MOST_PER_RUN = 20_000
 
 
 async def run(run: Run[CollectSettings]) -> dict[str, Any]:
-    summary: dict[str, Any] = {}
-    async with open_lines(run.settings) as lines:
-        for platform in PLATFORMS:
-            try:
-                summary[platform] = await _settle(run, platform, lines[platform])
-            except VenueError as error:
-                log.error("venue failed", extra={"platform": platform, "error": str(error)})
-                summary[platform] = {"error": str(error)}
-    if all("error" in said for said in summary.values()):
-        raise JobFailed("no venue could be read: " + "; ".join(said["error"] for said in summary.values()))
-    return summary
+    return await each_venue(run, _settle)
 
 
-async def _settle(run: Run[CollectSettings], platform: Platform, lines: Lines) -> dict[str, int]:
+async def _settle(run: Run[CollectSettings], platform: Platform, lines: Lines) -> dict[str, Any]:
     async with run.transaction() as connection:
         due = await collecting.unsettled_ids(connection, platform, run.now, MOST_PER_RUN)
     found: set[str] = set()

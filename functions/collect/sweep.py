@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from core.errors import JobFailed, VenueError
+from collect.venues import fail_if_all_down
+from core.errors import VenueError
 from core.models import PLATFORMS, Market, Page, Platform
 from core.queries import collecting, jobs
 from core.runtime import Run
@@ -70,9 +71,7 @@ async def run(run: Run[CollectSettings]) -> dict[str, Any]:
         if isinstance(tally, BaseException):
             raise tally
         tallies[platform] = tally
-    down = [f"{platform}: {tally.error}" for platform, tally in tallies.items() if tally.error]
-    if len(down) == len(PLATFORMS):
-        raise JobFailed("no venue could be read: " + "; ".join(down))
+    fail_if_all_down({platform: tally.error for platform, tally in tallies.items() if tally.error})
     cached = await _cache_prices(run)
     return {platform: tally.summary() for platform, tally in tallies.items()} | {"prices_cached": cached}
 

@@ -36,10 +36,13 @@ from core.models import (
     Terms,
 )
 from core.venues import fields
+from core.venues.paging import Listing, walk
 
 PLATFORM: Platform = "kalshi"
 _ZERO, _ONE, _CENT = Decimal(0), Decimal(1), Decimal("0.01")
 
+_EVENTS = Listing("/events", "events", lambda row: fields.identifier(row.get("event_ticker")), "cursor", "cursor")
+_MARKETS = Listing("/markets", "markets", lambda row: fields.identifier(row.get("ticker")), "cursor", "cursor")
 _STATUS = {
     "initialized": MarketStatus.UNOPENED,
     "inactive": MarketStatus.PAUSED,
@@ -56,14 +59,14 @@ _STATUS = {
 async def sweep(http: VenueHttp, max_pages: int) -> AsyncIterator[Page]:
     """All open events with their markets nested. Raises VenueError; the pages before it are good."""
     params: Params = {"status": "open", "with_nested_markets": "true", "limit": 200}
-    async for body in _pages(http, "/events", "events", "event_ticker", params, max_pages):
+    async for body in walk(http, _EVENTS, params, max_pages):
         yield parse_page(body)
 
 
 async def control_sweep(http: VenueHttp, max_pages: int) -> AsyncIterator[Page]:
     """All open markets that are no combos, for those that no event nested."""
     params: Params = {"status": "open", "mve_filter": "exclude", "limit": 1000}
-    async for body in _pages(http, "/markets", "markets", "ticker", params, max_pages):
+    async for body in walk(http, _MARKETS, params, max_pages):
         yield parse_page(body)
 
 
@@ -111,29 +114,6 @@ async def fetch_candles(
         }
         for candle in parse_candles(await http.get_json("/markets/candlesticks", params)):
             yield candle
-
-
-async def _pages(
-    http: VenueHttp, path: str, key: str, id_key: str, params: Params, max_pages: int
-) -> AsyncIterator[dict[str, Any]]:
-    cursor, seen_cursors, first_ids = "", {""}, set[str | None]()
-    for _ in range(max_pages):
-        body = await http.get_json(path, params | ({"cursor": cursor} if cursor else {}))
-        rows = body.get(key) if isinstance(body, dict) else None
-        if not isinstance(rows, list):
-            raise VenueAnswerError(f"kalshi {path}: no list of {key}")
-        first = fields.identifier(rows[0].get(id_key)) if rows and isinstance(rows[0], dict) else None
-        if cursor and first is not None and first in first_ids:
-            raise VenueAnswerError(f"kalshi {path}: the page from {first} was given again")
-        first_ids.add(first)
-        yield body
-        cursor = body.get("cursor") or ""
-        if not cursor:
-            return
-        if not isinstance(cursor, str) or cursor in seen_cursors:
-            raise VenueAnswerError(f"kalshi {path}: a cursor was given again")
-        seen_cursors.add(cursor)
-    raise VenueAnswerError(f"kalshi {path}: more than {max_pages} pages")
 
 
 def parse_page(body: Any) -> Page:

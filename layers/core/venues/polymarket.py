@@ -39,23 +39,26 @@ from core.models import (
     Terms,
 )
 from core.venues import fields
+from core.venues.paging import Listing, walk
 
 PLATFORM: Platform = "polymarket"
 _ZERO, _ONE = Decimal(0), Decimal(1)
 _HISTORY_WINDOW = timedelta(days=15)
+_EVENTS = Listing("/events/keyset", "events", lambda row: _gamma_id(row.get("id")), "after_cursor", "next_cursor")
+_MARKETS = Listing("/markets/keyset", "markets", lambda row: _gamma_id(row.get("id")), "after_cursor", "next_cursor")
 _UNRESOLVED = {"disputed": MarketStatus.DISPUTED, "proposed": MarketStatus.DETERMINED}
 
 
 async def sweep(http: VenueHttp, max_pages: int) -> AsyncIterator[Page]:
     """All open events with their markets nested. Raises VenueError; the pages before it are good."""
-    async for body in _pages(http, "/events/keyset", "events", {"closed": "false", "limit": 100}, max_pages):
+    async for body in walk(http, _EVENTS, {"closed": "false", "limit": 100}, max_pages):
         yield parse_page(body)
 
 
 async def control_sweep(http: VenueHttp, max_pages: int) -> AsyncIterator[Page]:
     """All open markets, for those that no event nested."""
     params: Params = {"closed": "false", "limit": 100, "include_tag": "true"}
-    async for body in _pages(http, "/markets/keyset", "markets", params, max_pages):
+    async for body in walk(http, _MARKETS, params, max_pages):
         yield parse_page(body)
 
 
@@ -65,7 +68,7 @@ async def fetch_by_ids(http: VenueHttp, market_ids: Sequence[str]) -> AsyncItera
     for start in range(0, len(conditions), 50):
         for closed in ("true", "false"):  # one answer holds only one kind
             params: Params = {"condition_ids": conditions[start : start + 50], "closed": closed, "limit": 100}
-            async for body in _pages(http, "/markets/keyset", "markets", params, 10):
+            async for body in walk(http, _MARKETS, params, 10):
                 yield parse_page(body)
     for market_id in market_ids:
         if market_id.startswith("gamma-"):
@@ -111,27 +114,6 @@ async def fetch_candles(
             for candle in parse_candles(body, market_id):
                 yield candle
             since = until
-
-
-async def _pages(http: VenueHttp, path: str, key: str, params: Params, max_pages: int) -> AsyncIterator[dict[str, Any]]:
-    cursor, seen, first_ids = "", {""}, set[str | None]()
-    for _ in range(max_pages):
-        body = await http.get_json(path, params | ({"after_cursor": cursor} if cursor else {}))
-        rows = body.get(key) if isinstance(body, dict) else None
-        if not isinstance(rows, list):
-            raise VenueAnswerError(f"polymarket {path}: no list of {key}")
-        first = _gamma_id(rows[0].get("id")) if rows and isinstance(rows[0], dict) else None
-        if cursor and first is not None and first in first_ids:
-            raise VenueAnswerError(f"polymarket {path}: the page from {first} was given again")
-        first_ids.add(first)
-        yield body
-        cursor = body.get("next_cursor") or ""
-        if not cursor:
-            return
-        if not isinstance(cursor, str) or cursor in seen:
-            raise VenueAnswerError(f"polymarket {path}: a cursor was given again")
-        seen.add(cursor)
-    raise VenueAnswerError(f"polymarket {path}: more than {max_pages} pages")
 
 
 def parse_page(body: Any) -> Page:
