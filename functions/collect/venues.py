@@ -28,7 +28,7 @@ async def each_venue(run: Run[CollectSettings], work: VenueWork) -> dict[str, An
                 log.error("venue failed", extra={"platform": platform, "error": str(error)})
                 summary[platform] = {"error": str(error)}
     fail_if_all_down({platform: said["error"] for platform, said in summary.items() if "error" in said})
-    return {**summary}
+    return {str(platform): said for platform, said in summary.items()}
 
 
 def fail_if_all_down(errors: dict[Platform, str]) -> None:
