@@ -85,14 +85,19 @@ def filter_word(status: str) -> str:
 
 
 class KalshiWorld(Protocol):
-    """Rows come in ascending `key`, and only those already listed at `now`; bodies are JSON objects as of `now`."""
+    """Rows come in ascending `key`, and only those already listed at `now`.
+
+    Bodies are JSON objects as of `now`; answers are bodies, whole or in parts already encoded.
+    """
+
+    unique_tickers: bool  # whether finding a ticker finds every row of it
 
     def event_rows(self, now: datetime) -> Sequence[KalshiEventRow]: ...
     def market_rows(self, now: datetime) -> Sequence[KalshiMarketRow]: ...
     def find_event(self, ticker: str, now: datetime) -> KalshiEventRow | None: ...
     def find_market(self, ticker: str, now: datetime) -> KalshiMarketRow | None: ...
-    def event_body(self, row: KalshiEventRow, now: datetime, nested: bool) -> Body: ...
-    def market_bodies(self, rows: Sequence[KalshiMarketRow], now: datetime) -> list[Body]: ...
+    def event_answers(self, rows: Sequence[KalshiEventRow], now: datetime, nested: bool) -> list[Any]: ...
+    def market_answers(self, rows: Sequence[KalshiMarketRow], now: datetime) -> list[Any]: ...
     def book(self, ticker: str, now: datetime, depth: int) -> Body | None: ...
     def series(self, now: datetime) -> list[Body]: ...
     def candles(self, ticker: str, start_ts: int, end_ts: int, period_min: int, now: datetime) -> list[Body] | None: ...
@@ -279,7 +284,7 @@ class KalshiRoutes:
         wanted = event_filter(request, now.timestamp())
         page, cursor = page_of(self.world.event_rows(now), request.query_params.get("cursor", ""), limit, wanted)
         nested = flag(request, "with_nested_markets")
-        bodies = [self.world.event_body(row, now, nested) for row in page]
+        bodies = self.world.event_answers(page, now, nested)
         return answer({"cursor": cursor, "events": bodies, "milestones": []})
 
     def event(self, request: Request) -> Response:
@@ -287,8 +292,8 @@ class KalshiRoutes:
         row = self.world.find_event(request.path_params["ticker"], now)
         if row is None:
             return refusal("not_found", "event not found", 404)
-        body = self.world.event_body(row, now, nested=False)
-        markets = self.world.market_bodies([m for m in row.markets if m.listed_ts <= now.timestamp()], now)
+        body = self.world.event_answers([row], now, nested=False)[0]
+        markets = self.world.market_answers([m for m in row.markets if m.listed_ts <= now.timestamp()], now)
         if flag(request, "with_nested_markets"):
             return answer({"event": {**body, "markets": markets}})
         return answer({"event": body, "markets": markets})
@@ -297,15 +302,27 @@ class KalshiRoutes:
         now = self.clock()
         limit = whole_number(request, "limit", 100, 1, 1000)
         wanted = market_filter(request, now.timestamp())
-        page, cursor = page_of(self.world.market_rows(now), request.query_params.get("cursor", ""), limit, wanted)
-        return answer({"cursor": cursor, "markets": self.world.market_bodies(page, now)})
+        rows = self._rows(request, now)
+        page, cursor = page_of(rows, request.query_params.get("cursor", ""), limit, wanted)
+        return answer({"cursor": cursor, "markets": self.world.market_answers(page, now)})
+
+    def _rows(self, request: Request, now: datetime) -> Sequence[KalshiMarketRow]:
+        """All rows, or those that can be found without looking at all."""
+        tickers, event = comma_list(request, "tickers"), request.query_params.get("event_ticker", "")
+        if tickers and self.world.unique_tickers:
+            found = (self.world.find_market(ticker, now) for ticker in dict.fromkeys(tickers))
+            return sorted((row for row in found if row is not None), key=lambda row: row.key)
+        if event and self.world.unique_tickers:
+            row = self.world.find_event(event, now)
+            return () if row is None else row.markets
+        return self.world.market_rows(now)
 
     def market(self, request: Request) -> Response:
         now = self.clock()
         row = self.world.find_market(request.path_params["ticker"], now)
         if row is None:
             return refusal("not_found", "market not found", 404)
-        return answer({"market": self.world.market_bodies([row], now)[0]})
+        return answer({"market": self.world.market_answers([row], now)[0]})
 
     def orderbook(self, request: Request) -> Response:
         if self.orderbooks_need_key:

@@ -57,14 +57,21 @@ class PolymarketEventRow:
 
 
 class PolymarketWorld(Protocol):
-    """Rows come in ascending `key`, which is id order, only those listed at `now`; bodies are as of `now`."""
+    """Rows come in ascending `key`, which is id order, only those listed at `now`; bodies are as of `now`.
+
+    Answers are bodies, whole or in parts already encoded.
+    """
 
     def event_rows(self, now: datetime) -> Sequence[PolymarketEventRow]: ...
     def market_rows(self, now: datetime) -> Sequence[PolymarketMarketRow]: ...
     def find_event(self, event_id: str, now: datetime) -> PolymarketEventRow | None: ...
     def find_market(self, market_id: str, now: datetime) -> PolymarketMarketRow | None: ...
-    def event_body(self, row: PolymarketEventRow, now: datetime) -> Body: ...
-    def market_bodies(self, rows: Sequence[PolymarketMarketRow], now: datetime, with_tags: bool) -> list[Body]: ...
+    def find_markets(self, names: set[str], now: datetime) -> Sequence[PolymarketMarketRow]:
+        """Among others perhaps, every row with one of these condition or token ids."""
+        ...
+
+    def event_answers(self, rows: Sequence[PolymarketEventRow], now: datetime) -> list[Any]: ...
+    def market_answers(self, rows: Sequence[PolymarketMarketRow], now: datetime, with_tags: bool) -> list[Any]: ...
     def book(self, token: str, now: datetime) -> Body | None: ...
     def price_history(self, token: str, start_ts: int, end_ts: int, step_min: int, now: datetime) -> list[Body]: ...
     def clob_market(self, condition_id: str, now: datetime) -> Body | None: ...
@@ -217,33 +224,37 @@ class PolymarketRoutes:
         now = self.clock()
         wanted = event_filter(request, now.timestamp())
         page, cursor = keyset_page(request, self.world.event_rows(now), wanted)
-        return answer(keyset_body("events", [self.world.event_body(row, now) for row in page], cursor))
+        return answer(keyset_body("events", self.world.event_answers(page, now), cursor))
 
     def markets_keyset(self, request: Request) -> Response:
         now = self.clock()
         wanted = market_filter(request, now.timestamp())
-        page, cursor = keyset_page(request, self.world.market_rows(now), wanted)
-        return answer(keyset_body("markets", self.world.market_bodies(page, now, wants_tags(request)), cursor))
+        page, cursor = keyset_page(request, self._rows(request, now), wanted)
+        return answer(keyset_body("markets", self.world.market_answers(page, now, wants_tags(request)), cursor))
 
     def events(self, request: Request) -> Response:
         now = self.clock()
         page = offset_page(request, self.world.event_rows(now), event_filter(request, now.timestamp()))
-        return answer([self.world.event_body(row, now) for row in page])
+        return answer(self.world.event_answers(page, now))
 
     def markets(self, request: Request) -> Response:
         now = self.clock()
-        page = offset_page(request, self.world.market_rows(now), market_filter(request, now.timestamp()))
-        return answer(self.world.market_bodies(page, now, wants_tags(request)))
+        page = offset_page(request, self._rows(request, now), market_filter(request, now.timestamp()))
+        return answer(self.world.market_answers(page, now, wants_tags(request)))
+
+    def _rows(self, request: Request, now: datetime) -> Sequence[PolymarketMarketRow]:
+        names = many(request, "condition_ids") or many(request, "clob_token_ids")
+        return self.world.find_markets(names, now) if names else self.world.market_rows(now)
 
     def event(self, request: Request) -> Response:
         now = self.clock()
         row = self.world.find_event(request.path_params["id"], now)
-        return id_not_found() if row is None else answer(self.world.event_body(row, now))
+        return id_not_found() if row is None else answer(self.world.event_answers([row], now)[0])
 
     def market(self, request: Request) -> Response:
         now = self.clock()
         row = self.world.find_market(request.path_params["id"], now)
-        return id_not_found() if row is None else answer(self.world.market_bodies([row], now, wants_tags(request))[0])
+        return id_not_found() if row is None else answer(self.world.market_answers([row], now, wants_tags(request))[0])
 
     def book(self, request: Request) -> Response:
         token = request.query_params.get("token_id", "")

@@ -88,6 +88,8 @@ def is_combo(market: Body) -> bool:
 class RecordedKalshi:
     """Keys are reading order. The clock changes nothing here: a recorded market keeps its recorded state."""
 
+    unique_tickers = False
+
     def __init__(self) -> None:
         self.events: list[KalshiEventRow] = []
         self.markets: list[KalshiMarketRow] = []
@@ -183,13 +185,12 @@ class RecordedKalshi:
     def find_market(self, ticker: str, now: datetime) -> KalshiMarketRow | None:
         return next((row for row in self.markets if row.ticker == ticker), None)
 
-    def event_body(self, row: KalshiEventRow, now: datetime, nested: bool) -> Body:
-        body: Body = row.source
+    def event_answers(self, rows: Sequence[KalshiEventRow], now: datetime, nested: bool) -> list[Body]:
         if nested:
-            return body
-        return {name: value for name, value in body.items() if name != "markets"}
+            return [row.source for row in rows]
+        return [{name: value for name, value in row.source.items() if name != "markets"} for row in rows]
 
-    def market_bodies(self, rows: Sequence[KalshiMarketRow], now: datetime) -> list[Body]:
+    def market_answers(self, rows: Sequence[KalshiMarketRow], now: datetime) -> list[Body]:
         return [row.source for row in rows]
 
     def book(self, ticker: str, now: datetime, depth: int) -> Body | None:
@@ -310,11 +311,13 @@ class RecordedPolymarket:
     def find_market(self, market_id: str, now: datetime) -> PolymarketMarketRow | None:
         return next((row for row in self.markets if row.id == market_id), None)
 
-    def event_body(self, row: PolymarketEventRow, now: datetime) -> Body:
-        body: Body = row.source
-        return body
+    def find_markets(self, names: set[str], now: datetime) -> Sequence[PolymarketMarketRow]:
+        return self.markets
 
-    def market_bodies(self, rows: Sequence[PolymarketMarketRow], now: datetime, with_tags: bool) -> list[Body]:
+    def event_answers(self, rows: Sequence[PolymarketEventRow], now: datetime) -> list[Body]:
+        return [row.source for row in rows]
+
+    def market_answers(self, rows: Sequence[PolymarketMarketRow], now: datetime, with_tags: bool) -> list[Body]:
         return [row.source for row in rows]
 
     def book(self, token: str, now: datetime) -> Body | None:

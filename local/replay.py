@@ -1,15 +1,13 @@
 """The two venues in one process: routes of both, faults on demand, what a sweep must find, the server."""
 
 import argparse
-import asyncio
 import os
-import random
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,13 +20,16 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from local.kalshi_wire import KalshiRoutes, KalshiWorld, filter_word
+from local.kalshi_wire import KalshiRoutes, KalshiWorld, answer, filter_word
 from local.polymarket_wire import PolymarketRoutes, PolymarketWorld
 from local.recorded import WorldError, load_recorded
-from local.world import GeneratedWorld
+from local.replay_faults import CHANCES, SECONDS, Faults, FaultyVenue
+from local.world import Effects, GeneratedWorld
 
 Clock = Callable[[], datetime]
 VENUES = ("kalshi", "polymarket")
+KNOWN = {"venue", "reset", "seed", "down", "orderbook_401", *CHANCES, *SECONDS}
+MOMENT_S = 900  # other rows are spoiled in the next quarter of an hour
 TRUTH_BEFORE, TRUTH_AFTER = timedelta(days=10), timedelta(days=7)
 
 
@@ -40,76 +41,33 @@ class World(Protocol):
 
 
 @dataclass
-class Faults:
-    """What one venue does wrong now. The fractions are chances per request, drawn from the venue's own seeded rng."""
+class Served:
+    """What a venue's answers cost: `cpu_s` is the time to make them, without the time to send them."""
 
-    down: bool = False
-    rate_429: float = 0.0
-    latency_s: float = 0.0
-    garbage: float = 0.0
-    truncate: float = 0.0
-    hang: float = 0.0
-    rng: random.Random = field(default_factory=lambda: random.Random(0))
-
-    def set(self, wanted: dict[str, Any]) -> None:
-        for name in ("down", "rate_429", "latency_s", "garbage", "truncate", "hang"):
-            if name in wanted:
-                setattr(self, name, bool(wanted[name]) if name == "down" else float(wanted[name]))
-        self.rng = random.Random(int(wanted.get("seed", 0)))
-
-    def happens(self, chance: float) -> bool:
-        return chance > 0 and self.rng.random() < chance
-
-    def shown(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "rng"}
+    answers: int = 0
+    bytes: int = 0
+    cpu_s: float = 0.0
 
 
-class FaultyVenue:
-    """Wraps one venue's routes with its faults."""
+class MeasuredVenue:
+    """Counts what a venue serves. Its answers are made without a pause, so the thread's time until one is theirs."""
 
-    def __init__(self, app: ASGIApp, faults: Faults, too_many: Callable[[], Response]) -> None:
+    def __init__(self, app: ASGIApp, served: Served) -> None:
         self.app = app
-        self.faults = faults
-        self.too_many = too_many
+        self.served = served
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        faults = self.faults
-        if faults.latency_s:
-            await asyncio.sleep(faults.latency_s)
-        if faults.happens(faults.hang):
-            await until_disconnected(receive)
-        elif faults.down:
-            await Response("upstream connect error", 503, media_type="text/plain")(scope, receive, send)
-        elif faults.happens(faults.rate_429):
-            await self.too_many()(scope, receive, send)
-        elif faults.happens(faults.garbage):
-            await Response("<html><body>Bad gateway</body></html>", 200, media_type="text/html")(scope, receive, send)
-        elif faults.happens(faults.truncate):
-            await self.app(scope, receive, halved(send))
-        else:
-            await self.app(scope, receive, send)
+        began = time.thread_time()
 
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.served.answers += 1
+                self.served.cpu_s += time.thread_time() - began
+            else:
+                self.served.bytes += len(message.get("body", b""))
+            await send(message)
 
-async def until_disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def halved(send: Send) -> Send:
-    """Sends the first half of each body under a fitting length: the JSON breaks off, the connection stays sound."""
-    start: list[Message] = []
-
-    async def send_half(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            start.append(message)
-            return
-        body = message.get("body", b"")
-        half = body[: len(body) // 2]
-        headers = [(name, value) for name, value in start[0]["headers"] if name != b"content-length"]
-        await send({**start[0], "headers": [*headers, (b"content-length", b"%d" % len(half))]})
-        await send({**message, "body": half})
-
-    return send_half
+        await self.app(scope, receive, counted)
 
 
 def kalshi_too_many() -> Response:
@@ -123,30 +81,47 @@ def polymarket_too_many() -> Response:
 def make_app(world: World, clock: Clock) -> Starlette:
     kalshi = KalshiRoutes(world.kalshi, clock)
     polymarket = PolymarketRoutes(world.polymarket, clock)
-    faults = {venue: Faults() for venue in VENUES}
+    faults = {venue: Faults(venue) for venue in VENUES}
+    served = {venue: Served() for venue in VENUES}
+
+    def shown(with_ids: bool) -> Response:
+        body: dict[str, Any] = {venue: faults[venue].shown(with_ids) for venue in VENUES}
+        return answer(body | {"orderbook_401": kalshi.orderbooks_need_key})
+
+    async def show_control(request: Request) -> Response:
+        return shown(request.query_params.get("ids") == "true")
 
     async def control(request: Request) -> Response:
         try:
             wanted = orjson.loads(await request.body())
             chosen = VENUES if wanted.get("venue", "all") == "all" else (wanted["venue"],)
+            if unknown := set(wanted) - KNOWN:
+                raise ValueError(", ".join(sorted(unknown)))
             for venue in chosen:
                 faults[venue].set(wanted)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
-            return Response(orjson.dumps({"error": f"unknown setting: {error}"}), 400, media_type="application/json")
-        kalshi.orderbooks_need_key = bool(wanted.get("orderbook_401", kalshi.orderbooks_need_key))
-        shown = {venue: faults[venue].shown() for venue in VENUES} | {"orderbook_401": kalshi.orderbooks_need_key}
-        return Response(orjson.dumps(shown), media_type="application/json")
+            return answer({"error": f"unknown setting: {error}"}, 400)
+        kept = False if wanted.get("reset") else kalshi.orderbooks_need_key
+        kalshi.orderbooks_need_key = bool(wanted.get("orderbook_401", kept))
+        return shown(with_ids=False)
 
     async def show_inventory(request: Request) -> Response:
-        return Response(orjson.dumps(inventory(world, clock())), media_type="application/json")
+        return answer(inventory(world, clock()))
+
+    async def show_served(request: Request) -> Response:
+        # The process's own time holds the sending too, which no venue's has.
+        return answer({venue: asdict(served[venue]) for venue in VENUES} | {"process_cpu_s": time.process_time()})
 
     def venue(name: str, routes: Sequence[Route], too_many: Callable[[], Response]) -> ASGIApp:
-        return FaultyVenue(Starlette(routes=routes), faults[name], too_many)
+        measured = MeasuredVenue(Starlette(routes=routes), served[name])
+        return FaultyVenue(measured, faults[name], too_many, lambda: str(int(clock().timestamp()) // MOMENT_S))
 
     return Starlette(
         routes=[
+            Route("/control", show_control, methods=["GET"]),
             Route("/control", control, methods=["POST"]),
             Route("/control/inventory", show_inventory),
+            Route("/control/served", show_served),
             Mount("/kalshi/trade-api/v2", venue("kalshi", kalshi.routes(), kalshi_too_many)),
             Mount("/polymarket/gamma", venue("polymarket", polymarket.gamma_routes(), polymarket_too_many)),
             Mount("/polymarket/clob", venue("polymarket", polymarket.clob_routes(), polymarket_too_many)),
@@ -223,6 +198,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--world", default="generated", help='"generated", or a folder of recorded answers')
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--markets", type=int, default=400)
+    parser.add_argument("--jump-reversion", type=float, default=0.0, help="share of a planted jump that is taken back")
+    parser.add_argument("--spike-drift", type=float, default=0.0, help="move after a planted spike, in hourly noises")
+    parser.add_argument("--effect-hours", type=int, default=6)
     parser.add_argument("--truth", type=Path, help="write what was planted in the generated world to this JSON file")
     return parser.parse_args(arguments)
 
@@ -230,7 +208,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def make_world(options: argparse.Namespace, clock: Clock) -> World:
     if options.world != "generated":
         return load_recorded(Path(options.world))
-    world = GeneratedWorld(options.seed, options.markets)
+    effects = Effects(options.jump_reversion, options.spike_drift, options.effect_hours)
+    world = GeneratedWorld(options.seed, options.markets, effects)
     now = clock()
     if options.truth:
         planted = world.truth(now - TRUTH_BEFORE, now + TRUTH_AFTER)

@@ -3,21 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import numpy as np
+import orjson
 
 from local import world_texts as texts
 from local.kalshi_wire import Body, KalshiEventRow, KalshiMarketRow, wire_time
-from local.noise import Ints, bits, one_uniform
+from local.noise import Ints, bits
+from local.world_columns import NO_ASK, NO_BID, Columns, Readings
+from local.world_families import SLOT_S, Family
 
 if TYPE_CHECKING:
-    from local.world import Family, GeneratedWorld, Round
+    from local.world import GeneratedWorld, Round
 
-SLOT_S = 900
-DAY_S = 86_400
-NO_BID, NO_ASK = 0, 1000
 STRUCTURES = {
     10: ("linear_cent", [("0.0000", "1.0000", "0.0100")]),
     0: (
@@ -26,12 +27,20 @@ STRUCTURES = {
     ),
     1: ("deci_cent", [("0.0000", "1.0000", "0.0010")]),
 }
-QUIET_SALT = 77
+DOLLARS = [f"{thousandths // 1000}.{thousandths % 1000:03d}0" for thousandths in range(1001)]
+MOVING = (
+    ',"last_price_dollars":"%s","no_ask_dollars":"%s","no_bid_dollars":"%s","open_interest_fp":"%d.%02d"'
+    ',"previous_price_dollars":"%s","previous_yes_ask_dollars":"%s","previous_yes_bid_dollars":"%s"'
+    ',"volume_24h_fp":"%d.%02d","volume_fp":"%d.%02d","yes_ask_dollars":"%s","yes_ask_size_fp":"%.2f"'
+    ',"yes_bid_dollars":"%s","yes_bid_size_fp":"%.2f"}'
+)
+TRADING = ("active", "inactive")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Listing:
-    slot: int
+    family: Ints
+    number: Ints
     events: list[KalshiEventRow]
     markets: list[KalshiMarketRow]
     event_of: dict[str, KalshiEventRow]
@@ -43,77 +52,92 @@ class Seat:
     rnd: "Round"
     j: int
 
+    @property
+    def name(self) -> tuple[int, int, int]:
+        return self.rnd.family.index, self.rnd.number, self.j
+
 
 class GeneratedKalshi:
+    unique_tickers = True
+
     def __init__(self, world: "GeneratedWorld") -> None:
         self.world = world
         self.families = world.families["kalshi"]
         self.key_span = 10 ** len(str(len(self.families)))
-        self._words: dict[tuple[int, int], texts.KalshiEventWords] = {}
         self._rows: dict[tuple[int, int], KalshiEventRow] = {}
+        self._heads: dict[tuple[int, int], Body] = {}
+        self._still: dict[tuple[int, int, int], str] = {}
         self._listing: Listing | None = None
-        self._quotes: dict[tuple[int, int, int], tuple[Ints, Ints]] = {}
 
     # Rows
 
     def words(self, rnd: "Round") -> texts.KalshiEventWords:
-        key = (rnd.family.index, rnd.number)
-        if key not in self._words:
-            self._words[key] = make_words(rnd)
-        return self._words[key]
-
-    def event_ticker(self, rnd: "Round") -> str:
-        words = self.words(rnd)
-        return f"{words.series}-{words.suffix}"
+        return make_words(rnd)
 
     def market_id(self, rnd: "Round", j: int) -> str:
-        event = self.event_ticker(rnd)
-        return event if rnd.family.size == 1 else f"{event}-{self.words(rnd).markets[j].suffix}"
+        words = self.words(rnd)
+        event = f"{words.series}-{words.suffix}"
+        return event if rnd.family.size == 1 else f"{event}-{words.markets[j].suffix}"
 
-    def _event_row(self, rnd: "Round") -> KalshiEventRow:
-        key = (rnd.family.index, rnd.number)
-        if key not in self._rows:
-            self._rows[key] = self._make_row(rnd)
-        return self._rows[key]
+    def _new_rows(self, family: Ints, number: Ints, missing: list[int]) -> None:
+        """The rows of rounds that were not listed before, their closing times computed together."""
+        from local.world import Round
 
-    def _make_row(self, rnd: "Round") -> KalshiEventRow:
-        order = (rnd.start + 10_000) * self.key_span + rnd.family.index
-        series, event = self.words(rnd).series, self.event_ticker(rnd)
+        where = np.array(missing, dtype=np.int64)
+        columns = Columns(self.world, self.world.tables["kalshi"], family[where], number[where])
+        closes, first = columns.closes.tolist(), columns.first.tolist()
+        for n, place in enumerate(missing):
+            index, generation = int(family[place]), int(number[place])
+            rnd = Round(self.world, self.families[index], generation)
+            self._rows[index, generation] = self._make_row(rnd, closes[first[n] : first[n + 1]])
+
+    def _make_row(self, rnd: "Round", closes: list[int]) -> KalshiEventRow:
+        rank = int(self.world.tables["kalshi"].rank[rnd.family.index])
+        order = (rnd.start + 10_000) * self.key_span + rank
+        words = self.words(rnd)
+        series, event = words.series, f"{words.series}-{words.suffix}"
         listed, after = float(rnd.start * SLOT_S), rnd.family.settles_after_s
         markets = []
-        for j in range(rnd.family.size):
-            close = float(rnd.closes[j]) * SLOT_S
+        for j, closing in enumerate(closes):
+            close = float(closing) * SLOT_S
             phases = (
                 (listed, "active"),
                 (close, "closed"),
                 (close + after / 5, "determined"),
                 (close + after, "finalized"),
             )
-            ticker = self.market_id(rnd, j)
-            source = Seat(rnd, j)
+            ticker = event if rnd.family.size == 1 else f"{event}-{words.markets[j].suffix}"
             markets.append(
                 KalshiMarketRow(
-                    order * 100 + j, ticker, event, series, False, listed, close, close + after, phases, source
+                    order * 100 + j, ticker, event, series, False, listed, close, close + after, phases, Seat(rnd, j)
                 )
             )
         return KalshiEventRow(order, event, series, False, listed, tuple(markets), rnd)
 
     def listing(self, now: datetime) -> Listing:
         slot = int(now.timestamp()) // SLOT_S
-        if self._listing is None or self._listing.slot != slot:
-            self._quotes.clear()
-            rounds = self.world.rounds("kalshi", slot)
-            shown = {(rnd.family.index, rnd.number) for rnd in rounds}
-            for store in (self._words, self._rows):
-                for key in [key for key in store if key not in shown]:
-                    store.pop(key)
+        listed = self.world.listed("kalshi", slot)
+        if self._listing is None or self._listing.family is not listed.family:
+            names = list(zip(listed.family.tolist(), listed.number.tolist(), strict=True))
+            missing = [place for place, name in enumerate(names) if name not in self._rows]
+            if missing:
+                self._new_rows(listed.family, listed.number, missing)
+            self._forget(set(names))
             self.world.forget_before(slot)
-            events = [self._event_row(rnd) for rnd in rounds]
+            events = [self._rows[name] for name in names]
             markets = [market for event in events for market in event.markets]
             self._listing = Listing(
-                slot, events, markets, {e.ticker: e for e in events}, {m.ticker: m for m in markets}
-            )
+                listed.family, listed.number, events, markets,
+                {e.ticker: e for e in events}, {m.ticker: m for m in markets},
+            )  # fmt: skip
         return self._listing
+
+    def _forget(self, shown: set[tuple[int, int]]) -> None:
+        for store in (self._rows, self._heads):
+            for name in [name for name in store if name not in shown]:
+                del store[name]
+        for seat in [seat for seat in self._still if seat[:2] not in shown]:
+            del self._still[seat]
 
     def event_rows(self, now: datetime) -> Sequence[KalshiEventRow]:
         return self.listing(now).events
@@ -130,136 +154,65 @@ class GeneratedKalshi:
     # Bodies
 
     def event_body(self, row: KalshiEventRow, now: datetime, nested: bool) -> Body:
-        rnd: Round = row.source
-        words = self.words(rnd)
-        exclusive = rnd.family.kind == "exclusive"
-        body: Body = {
-            "collateral_return_type": "MECNET" if exclusive else "",
-            "event_ticker": row.ticker,
-            "exchange_index": 0,
-            "fee_multiplier_override": None,
-            "fee_type_override": None,
-            "last_updated_ts": wire_time(texts.utc(row.listed_ts)),
-            "mutually_exclusive": exclusive,
-            "product_metadata": None,
-            "series_ticker": row.series_ticker,
-            "settlement_sources": [{"name": words.source, "url": "https://example.org/source"}],
-            "strike_period": "",
-            "sub_title": words.sub_title,
-            "title": words.title,
-        }
-        if nested:
-            body["markets"] = self.market_bodies(row.markets, now)
+        body: Body = orjson.loads(orjson.dumps(self.event_answers([row], now, nested)[0]))
         return body
 
     def market_bodies(self, rows: Sequence[KalshiMarketRow], now: datetime) -> list[Body]:
-        return [self._market_body(row, now) for row in rows]
+        bodies: list[Body] = orjson.loads(orjson.dumps(self.market_answers(rows, now)))
+        return bodies
 
-    def quotes(self, rnd: "Round", slot: int) -> tuple[Ints, Ints]:
-        key = (rnd.family.index, rnd.number, slot)
-        if key not in self._quotes:
-            bid, ask = rnd.quotes(np.array([slot], dtype=np.int64))
-            self._quotes[key] = (bid[:, 0], ask[:, 0])
-        return self._quotes[key]
+    def event_answers(self, rows: Sequence[KalshiEventRow], now: datetime, nested: bool) -> list[Any]:
+        heads = [self._head(row) for row in rows]
+        if not nested:
+            return heads
+        markets = iter(self.market_answers([market for row in rows for market in row.markets], now))
+        return [
+            {**head, "markets": [next(markets) for _ in row.markets]} for head, row in zip(heads, rows, strict=True)
+        ]
 
-    def _market_body(self, row: KalshiMarketRow, now: datetime) -> Body:
-        rnd, j = row.source.rnd, row.source.j
-        words = self.words(rnd).markets[j]
+    def _head(self, row: KalshiEventRow) -> Body:
+        rnd: Round = row.source
+        name = (rnd.family.index, rnd.number)
+        if name not in self._heads:
+            self._heads[name] = event_head(row, rnd, self.words(rnd))
+        return self._heads[name]
+
+    def market_answers(self, rows: Sequence[KalshiMarketRow], now: datetime) -> list[Any]:
+        """JSON fragments: what does not change is encoded once, what does is written behind it."""
         now_ts = int(now.timestamp())
-        slot = now_ts // SLOT_S
-        status = row.status(now_ts)
-        volume, volume_day_ago = (int(v) for v in rnd.volume_at(j, np.array([now_ts, now_ts - DAY_S])))
-        expiry = wire_time(texts.utc(rnd.end * SLOT_S) + timedelta(days=7))
-        structure, ranges = STRUCTURES[int(rnd.ticks[j])]
-        body: Body = {
-            "can_close_early": rnd.family.kind != "spot",
-            "close_time": wire_time(texts.utc(row.close_ts if status != "active" else rnd.end * SLOT_S)),
-            "created_time": wire_time(texts.utc(row.listed_ts)),
-            "early_close_condition": "This market will close and expire early if the event occurs.",
-            "event_ticker": row.event_ticker,
-            "exchange_index": 0,
-            "expected_expiration_time": wire_time(texts.utc(rnd.end * SLOT_S)),
-            "expiration_time": expiry,
-            "expiration_value": "",
-            "latest_expiration_time": expiry,
-            "liquidity_dollars": "0.0000",
-            "market_type": "binary",
-            "no_sub_title": words.yes_sub_title,
-            "notional_value_dollars": "1.0000",
-            "open_interest_fp": hundredths(volume * 2 // 5),
-            "open_time": wire_time(texts.utc(row.listed_ts)),
-            "price_level_structure": structure,
-            "price_ranges": [{"end": end, "start": start, "step": step} for start, end, step in ranges],
-            "result": "",
-            "rules_primary": words.rules_primary,
-            "rules_secondary": words.rules_secondary,
-            "settlement_timer_seconds": rnd.family.settles_after_s,
-            "status": status,
-            "ticker": row.ticker,
-            "title": words.title,
-            "updated_time": wire_time(texts.utc(row.listed_ts)),
-            "volume_24h_fp": hundredths(volume - volume_day_ago),
-            "volume_fp": hundredths(volume),
-            "yes_sub_title": words.yes_sub_title,
-        }
-        body |= self._quote_fields(rnd, j, slot, status == "active", volume)
-        body |= strike_fields(words)
-        if rnd.family.kind == "deadline":
-            rung = wire_time(rnd.rung_times()[j])
-            body |= {"expected_expiration_time": rung}
-            if status == "active":
-                body["close_time"] = rung
-        if status in ("determined", "finalized"):
-            body |= {"result": "yes" if rnd.outcomes[j] else "no", "expiration_value": ""}
-            body["settlement_value_dollars"] = "1.0000" if rnd.outcomes[j] else "0.0000"
-        if status == "finalized":
-            body["settlement_ts"] = wire_time(texts.utc(row.settled_ts))
-        return body
+        readings = self.world.read("kalshi", [row.source.name for row in rows], now_ts)
+        return [
+            orjson.Fragment(self._still_part(row, row.status(now_ts), readings, n) + moving_part(row, readings, n))
+            for n, row in enumerate(rows)
+        ]
 
-    def _quote_fields(self, rnd: "Round", j: int, slot: int, trading: bool, volume: int) -> Body:
-        bids, asks = self.quotes(rnd, slot)
-        bid, ask = (int(bids[j]), int(asks[j])) if trading else (NO_BID, NO_ASK)
-        day_ago = slot - 96
-        earlier = self.quotes(rnd, day_ago) if day_ago >= rnd.start else None
-        old_bid, old_ask = (int(earlier[0][j]), int(earlier[1][j])) if earlier else (0, 0)
-        ask_shown, no_bid = ask, 1000 - ask
-        if ask == NO_ASK and one_uniform(int(rnd.keys[j]), 0, QUIET_SALT) < 0.5:
-            ask_shown = 0
-        if bid == NO_BID and ask == NO_ASK:
-            no_bid = 1000
-        return {
-            "last_price_dollars": dollars(self.last_price(rnd, j, volume)),
-            "no_ask_dollars": dollars(1000 - bid),
-            "no_bid_dollars": dollars(no_bid),
-            "previous_price_dollars": dollars((old_bid + old_ask) // 2 if earlier else 0),
-            "previous_yes_ask_dollars": dollars(old_ask),
-            "previous_yes_bid_dollars": dollars(old_bid),
-            "yes_ask_dollars": dollars(ask_shown),
-            "yes_ask_size_fp": top_size(rnd, j, slot, ask, 1),
-            "yes_bid_dollars": dollars(bid),
-            "yes_bid_size_fp": top_size(rnd, j, slot, bid, 0),
-        }
-
-    def last_price(self, rnd: "Round", j: int, volume: int) -> int:
-        """Of the slot that brought the volume to where it is, 0 when nothing was ever traded."""
-        if volume == 0:
-            return 0
-        traded = rnd.start + int(np.searchsorted(rnd.volumes[j], volume)) - 1
-        return int(rnd.trade_prices(np.array([traded]))[j, 0])
+    def _still_part(self, row: KalshiMarketRow, status: str, readings: Readings, n: int) -> str:
+        """The fields that stay while a market trades, as an object left open."""
+        rnd, j = row.source.rnd, row.source.j
+        if status in TRADING and row.source.name in self._still:
+            return self._still[row.source.name]
+        body = still_fields(row, rnd, self.words(rnd).markets[j], readings.tick[n])
+        body |= closing_fields(row, rnd, j, status, readings.won[n])
+        text = orjson.dumps(body)[:-1].decode()
+        if status in TRADING:
+            self._still[row.source.name] = text
+        return text
 
     def book(self, ticker: str, now: datetime, depth: int) -> Body | None:
         row = self.find_market(ticker, now)
         if row is None:
             return None
-        rnd, j, slot = row.source.rnd, row.source.j, int(now.timestamp()) // SLOT_S
+        slot = int(now.timestamp()) // SLOT_S
         sides: dict[str, list[list[str]]] = {"no_dollars": [], "yes_dollars": []}
         if row.status(now.timestamp()) == "active":
-            bids, asks = self.quotes(rnd, slot)
-            yes = rnd.side(j, slot, int(bids[j]), 0)
-            no = [(1000 - price, size) for price, size in rnd.side(j, slot, int(asks[j]), 1)]
+            columns, first = self.world.columns_of(row.source.rnd, slot)
+            m = first + row.source.j
+            bids, asks = columns.state(slot)
+            yes = columns.side(m, slot, int(bids[m]), 0)
+            no = [(1000 - price, size) for price, size in columns.side(m, slot, int(asks[m]), 1)]
             for name, levels in (("yes_dollars", yes), ("no_dollars", no)):
                 kept = levels[:depth] if depth else levels
-                sides[name] = [[dollars(price), f"{size:.2f}"] for price, size in reversed(kept)]
+                sides[name] = [[DOLLARS[price], f"{size:.2f}"] for price, size in reversed(kept)]
         return {"orderbook_fp": sides}
 
     # History
@@ -268,7 +221,7 @@ class GeneratedKalshi:
         row = self.find_market(ticker, now)
         if row is None:
             return None
-        rnd, j = row.source.rnd, row.source.j
+        rnd, j = self.world.round(row.source.rnd.family, row.source.rnd.number), row.source.j
         period, now_ts = period_min * 60, int(now.timestamp())
         last_traded = min(now_ts, int(row.close_ts) - 1)
         first = max(-(-start_ts // period), rnd.start * SLOT_S // period + 1)
@@ -279,26 +232,24 @@ class GeneratedKalshi:
         slots = np.arange(max((ends[0] - period) // SLOT_S, rnd.start), last_traded // SLOT_S + 1)
         bid, ask = (side[j] for side in rnd.quotes(slots))
         price = rnd.trade_prices(slots)[j]
-        volumes = rnd.volume_at(j, np.minimum(ends, now_ts)) - rnd.volume_at(j, ends - period)
+        totals = rnd.volume_at(j, np.minimum(ends, now_ts))
+        volumes = totals - rnd.volume_at(j, ends - period)
         return [
-            self._candle(rnd, j, int(end), period, slots, bid, ask, price, int(volume))
-            for end, volume in zip(ends, volumes, strict=True)
+            self._candle(int(end), period, int(slots[0]), bid, ask, price, int(volume), int(total))
+            for end, volume, total in zip(ends, volumes, totals, strict=True)
         ]
 
     @staticmethod
-    def _candle(
-        rnd: "Round", j: int, end: int, period: int, slots: Ints, bid: Ints, ask: Ints, price: Ints, volume: int
-    ) -> Body:
-        low = max((end - period) // SLOT_S - int(slots[0]), 0)
-        high = max(-(-end // SLOT_S) - int(slots[0]), low + 1)
+    def _candle(end: int, period: int, first: int, bid: Ints, ask: Ints, price: Ints, volume: int, total: int) -> Body:
+        low = max((end - period) // SLOT_S - first, 0)
+        high = max(-(-end // SLOT_S) - first, low + 1)
         traded = price[low:high]
-        total = int(rnd.volume_at(j, np.array([end]))[0])
         previous = price[low - 1] if low else None
         prices: Body = dict.fromkeys(f"{n}_dollars" for n in ("open", "low", "high", "close", "mean", "min", "max"))
         if volume:
             prices |= ohlc(traded) | {"mean_dollars": f"{float(traded.mean()) / 1000:.4f}"}
-            prices |= {"min_dollars": dollars(int(traded.min())), "max_dollars": dollars(int(traded.max()))}
-        prices["previous_dollars"] = None if previous is None else dollars(int(previous))
+            prices |= {"min_dollars": DOLLARS[traded.min()], "max_dollars": DOLLARS[traded.max()]}
+        prices["previous_dollars"] = None if previous is None else DOLLARS[previous]
         return {
             "end_period_ts": end,
             "open_interest_fp": hundredths(total * 2 // 5),
@@ -317,20 +268,23 @@ class GeneratedKalshi:
         else:
             found = self.find_market(ticker, now)
             rows = [] if found is None else [found]
-        trades = [trade for row in rows for trade in row_trades(row, min_ts, newest)]
+        trades = [trade for row in rows for trade in row_trades(self.world, row, min_ts, newest)]
         trades.sort(key=lambda trade: (trade["created_time"], trade["trade_id"]), reverse=True)
         return trades
 
     # Reference data
 
-    def series(self, now: datetime) -> list[Body]:
-        slot = int(now.timestamp()) // SLOT_S
+    @cached_property
+    def _series(self) -> list[Body]:
         halved = next((f.name for f in self.families if f.kind == "threshold"), "")
         rows: dict[str, Body] = {}
         for family in self.families:
-            words = self.words(self.world.round_at(family, slot))
+            words = self.words(self.world.round(family, 1))
             rows.setdefault(words.series, series_body(family, words, family.name == halved))
         return list(rows.values())
+
+    def series(self, now: datetime) -> list[Body]:
+        return self._series
 
     def series_fee_changes(self, now: datetime) -> list[Body]:
         return []
@@ -347,7 +301,7 @@ def make_words(rnd: "Round") -> texts.KalshiEventWords:
     if family.bet is not None:
         return texts.kalshi_bet(family.bet, end)
     if family.coin is not None:
-        return texts.kalshi_spot(family.coin.symbol, family.coin.name, end, rnd.strikes)
+        return texts.kalshi_spot(family.coin.symbol, family.coin.name, end, rnd.columns.strikes(0))
     assert family.topic is not None
     if family.kind == "exclusive":
         return texts.kalshi_exclusive(family.topic, end)
@@ -378,8 +332,8 @@ def series_body(family: "Family", words: texts.KalshiEventWords, halved: bool) -
     }
 
 
-def row_trades(row: KalshiMarketRow, min_ts: int, max_ts: int) -> list[Body]:
-    rnd, j = row.source.rnd, row.source.j
+def row_trades(world: "GeneratedWorld", row: KalshiMarketRow, min_ts: int, max_ts: int) -> list[Body]:
+    rnd, j = world.round(row.source.rnd.family, row.source.rnd.number), row.source.j
     first, last = max(-(-min_ts // 60), rnd.start * 15 + 1), min(max_ts // 60, int(row.close_ts) // 60)
     if last < first:
         return []
@@ -391,10 +345,11 @@ def row_trades(row: KalshiMarketRow, min_ts: int, max_ts: int) -> list[Body]:
     slots = (minutes - 1) // 15
     unique, where = np.unique(slots, return_inverse=True)
     prices = rnd.trade_prices(unique)[j][where]
-    asks = rnd.quotes(unique)[1][j][where]
-    high, low = bits(int(rnd.keys[j]), minutes, 91), bits(int(rnd.keys[j]), minutes, 92)
+    buys = rnd.columns.buys(np.array([j]), unique[None, :])[0][where]
+    key = rnd.columns.key[j]
+    high, low = bits(key, minutes, 91), bits(key, minutes, 92)
     return [
-        trade_body(row.ticker, int(minutes[i]), int(counts[i]), int(prices[i]), bool(prices[i] == asks[i]),
+        trade_body(row.ticker, int(minutes[i]), int(counts[i]), int(prices[i]), bool(buys[i]),
                    UUID(int=int(high[i]) << 64 | int(low[i])))
         for i in range(len(minutes))
     ]  # fmt: skip
@@ -405,27 +360,108 @@ def trade_body(ticker: str, minute: int, count: int, price: int, buys_yes: bool,
         "count_fp": hundredths(count),
         "created_time": wire_time(texts.utc(minute * 60)),
         "is_block_trade": False,
-        "no_price_dollars": dollars(1000 - price),
+        "no_price_dollars": DOLLARS[1000 - price],
         "taker_book_side": "bid" if buys_yes else "ask",
         "taker_outcome_side": "yes" if buys_yes else "no",
         "taker_side": "yes" if buys_yes else "no",
         "ticker": ticker,
         "trade_id": str(trade_id),
-        "yes_price_dollars": dollars(price),
+        "yes_price_dollars": DOLLARS[price],
     }
 
 
 def ohlc(values: Ints) -> Body:
     return {
-        "open_dollars": dollars(int(values[0])),
-        "low_dollars": dollars(int(values.min())),
-        "high_dollars": dollars(int(values.max())),
-        "close_dollars": dollars(int(values[-1])),
+        "open_dollars": DOLLARS[values[0]],
+        "low_dollars": DOLLARS[values.min()],
+        "high_dollars": DOLLARS[values.max()],
+        "close_dollars": DOLLARS[values[-1]],
     }
 
 
-def strike_fields(words: texts.KalshiWords) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
+def event_head(row: KalshiEventRow, rnd: "Round", words: texts.KalshiEventWords) -> Body:
+    exclusive = rnd.family.kind == "exclusive"
+    return {
+        "collateral_return_type": "MECNET" if exclusive else "",
+        "event_ticker": row.ticker,
+        "exchange_index": 0,
+        "fee_multiplier_override": None,
+        "fee_type_override": None,
+        "last_updated_ts": wire_time(texts.utc(row.listed_ts)),
+        "mutually_exclusive": exclusive,
+        "product_metadata": None,
+        "series_ticker": row.series_ticker,
+        "settlement_sources": [{"name": words.source, "url": "https://example.org/source"}],
+        "strike_period": "",
+        "sub_title": words.sub_title,
+        "title": words.title,
+    }
+
+
+def still_fields(row: KalshiMarketRow, rnd: "Round", words: texts.KalshiWords, tick: int) -> Body:
+    expiry = wire_time(texts.utc(rnd.end * SLOT_S) + timedelta(days=7))
+    structure, ranges = STRUCTURES[tick]
+    listed = wire_time(texts.utc(row.listed_ts))
+    return {
+        "can_close_early": rnd.family.kind != "spot",
+        "created_time": listed,
+        "early_close_condition": "This market will close and expire early if the event occurs.",
+        "event_ticker": row.event_ticker,
+        "exchange_index": 0,
+        "expiration_time": expiry,
+        "latest_expiration_time": expiry,
+        "liquidity_dollars": "0.0000",
+        "market_type": "binary",
+        "no_sub_title": words.yes_sub_title,
+        "notional_value_dollars": "1.0000",
+        "open_time": listed,
+        "price_level_structure": structure,
+        "price_ranges": [{"end": end, "start": start, "step": step} for start, end, step in ranges],
+        "rules_primary": words.rules_primary,
+        "rules_secondary": words.rules_secondary,
+        "settlement_timer_seconds": rnd.family.settles_after_s,
+        "ticker": row.ticker,
+        "title": words.title,
+        "updated_time": listed,
+        "yes_sub_title": words.yes_sub_title,
+    } | strike_fields(words)
+
+
+def closing_fields(row: KalshiMarketRow, rnd: "Round", j: int, status: str, yes: bool) -> Body:
+    due = wire_time(rnd.rung_times()[j] if rnd.family.kind == "deadline" else rnd.end_time)
+    fields: Body = {
+        "close_time": due if status in TRADING else wire_time(texts.utc(row.close_ts)),
+        "expected_expiration_time": due,
+        "expiration_value": "",
+        "result": "",
+        "status": status,
+    }
+    if status in ("determined", "finalized"):
+        fields |= {"result": "yes" if yes else "no", "settlement_value_dollars": "1.0000" if yes else "0.0000"}
+    if status == "finalized":
+        fields["settlement_ts"] = wire_time(texts.utc(row.settled_ts))
+    return fields
+
+
+def moving_part(row: KalshiMarketRow, readings: Readings, n: int) -> str:
+    bid, ask, old_bid, old_ask = readings.bid[n], readings.ask[n], readings.old_bid[n], readings.old_ask[n]
+    volume, day = readings.volume[n], readings.volume[n] - readings.day_ago[n]
+    ask_shown, no_bid = ask, 1000 - ask
+    if ask == NO_ASK and row.key % 2:  # both ways of saying that nobody sells
+        ask_shown = 0
+    if bid == NO_BID and ask == NO_ASK:
+        no_bid = 1000
+    interest = volume * 2 // 5
+    return MOVING % (
+        DOLLARS[readings.last[n]], DOLLARS[1000 - bid], DOLLARS[no_bid], interest // 100, interest % 100,
+        DOLLARS[(old_bid + old_ask) // 2], DOLLARS[old_ask], DOLLARS[old_bid],
+        day // 100, day % 100, volume // 100, volume % 100,
+        DOLLARS[ask_shown], readings.ask_size[n], DOLLARS[bid], readings.bid_size[n],
+    )  # fmt: skip
+
+
+def strike_fields(words: texts.KalshiWords) -> Body:
+    fields: Body = {}
     if words.strike_type:
         fields["strike_type"] = words.strike_type
     if words.strike_type == "custom":
@@ -433,14 +469,6 @@ def strike_fields(words: texts.KalshiWords) -> dict[str, Any]:
     if words.floor_strike is not None:
         fields["floor_strike"] = words.floor_strike
     return fields
-
-
-def top_size(rnd: "Round", j: int, slot: int, best: int, side: int) -> str:
-    return "0.00" if best in (NO_BID, NO_ASK) else f"{float(rnd.sizes(j, slot, side, 1)[0]):.2f}"
-
-
-def dollars(thousandths: int) -> str:
-    return f"{thousandths // 1000}.{thousandths % 1000:03d}0"
 
 
 def hundredths(value: int) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, lru_cache
 from hashlib import sha1, sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -13,14 +14,20 @@ from local import world_texts as texts
 from local.kalshi_wire import wire_time
 from local.noise import Ints
 from local.polymarket_wire import ENDED_HISTORY_FIDELITY_MIN, Body, PolymarketEventRow, PolymarketMarketRow
+from local.world_columns import NO_ASK, NO_BID, Columns, Readings
+from local.world_families import EPOCH_SLOT, SLOT_S
 
 if TYPE_CHECKING:
     from local.world import GeneratedWorld, Round
 
-SLOT_S = 900
-DAY_S = 86_400
-NO_BID, NO_ASK = 0, 1000
 PINNED_YES, PINNED_NO = (990, NO_ASK), (NO_BID, 10)
+PRICES = [f"{thousandths / 1000:g}" for thousandths in range(1001)]
+CHANCES = [f"{half / 2000:.10g}" for half in range(2001)]
+MOVING = (
+    ',"acceptingOrders":%s,"bestAsk":%s,"closed":%s,"liquidity":"%s","liquidityNum":%s'
+    ',"outcomePrices":"[\\"%s\\", \\"%s\\"]","spread":%s,"updatedAt":"%s"'
+    ',"volume":"%s","volumeClob":%s,"volumeNum":%s,"volume1wk":%s%s}'
+)
 
 # Category -> Gamma tag (id, label, slug), fee type, rate, maker rebate; None where trading is free.
 CATEGORIES: dict[str, tuple[tuple[str, str, str], tuple[str, float, float] | None]] = {
@@ -35,15 +42,22 @@ CATEGORIES: dict[str, tuple[tuple[str, str, str], tuple[str, float, float] | Non
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Listing:
-    slot: int
+    family: Ints
+    number: Ints
     events: list[PolymarketEventRow]
     markets: list[PolymarketMarketRow]
     event_of: dict[str, PolymarketEventRow]
     market_of: dict[str, PolymarketMarketRow]
-    of_condition: dict[str, PolymarketMarketRow]
-    of_token: dict[str, tuple[PolymarketMarketRow, int]]
+
+    @cached_property
+    def of_condition(self) -> dict[str, PolymarketMarketRow]:
+        return {market.condition_id: market for market in self.markets}
+
+    @cached_property
+    def of_token(self) -> dict[str, tuple[PolymarketMarketRow, int]]:
+        return {token: (market, outcome) for market in self.markets for outcome, token in enumerate(market.tokens)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,24 @@ class Seat:
     rnd: "Round"
     j: int
     event_id: str
+    ends_ts: float
+
+    @property
+    def name(self) -> tuple[int, int, int]:
+        return self.rnd.family.index, self.rnd.number, self.j
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What the changing part of one market's body is made of."""
+
+    bid: int
+    ask: int
+    last: int | None
+    volume: int
+    closed: bool
+    ended: bool
+    liquidity: float
 
 
 class GeneratedPolymarket:
@@ -58,47 +90,47 @@ class GeneratedPolymarket:
         self.world = world
         self.families = world.families["polymarket"]
         self.key_span = 10 ** len(str(len(self.families)))
-        self._words: dict[tuple[int, int], texts.PolymarketEventWords] = {}
         self._rows: dict[tuple[int, int], PolymarketEventRow] = {}
+        self._heads: dict[tuple[int, int], Body] = {}
+        self._still: dict[tuple[int, int, int], str] = {}
         self._listing: Listing | None = None
-        self._quotes: dict[tuple[int, int, int], tuple[Ints, Ints]] = {}
 
     # Rows
 
     def words(self, rnd: "Round") -> texts.PolymarketEventWords:
-        key = (rnd.family.index, rnd.number)
-        if key not in self._words:
-            self._words[key] = make_words(rnd)
-        return self._words[key]
+        return make_words(rnd)
 
     def market_id(self, rnd: "Round", j: int) -> str:
-        """The conditionId."""
-        return "0x" + sha256(f"condition {int(rnd.keys[j])}".encode()).hexdigest()
+        return condition_id(int(rnd.columns.key[j]))
 
-    def _event_row(self, rnd: "Round") -> PolymarketEventRow:
-        key = (rnd.family.index, rnd.number)
-        if key not in self._rows:
-            self._rows[key] = self._make_row(rnd)
-        return self._rows[key]
+    def _new_rows(self, family: Ints, number: Ints, missing: list[int]) -> None:
+        """The rows of rounds that were not listed before, their closing times and keys computed together."""
+        from local.world import Round
 
-    def _make_row(self, rnd: "Round") -> PolymarketEventRow:
-        from local.world import EPOCH_SLOT
+        where = np.array(missing, dtype=np.int64)
+        columns = Columns(self.world, self.world.tables["polymarket"], family[where], number[where])
+        closes, keys, first = columns.closes.tolist(), columns.key.tolist(), columns.first.tolist()
+        for n, place in enumerate(missing):
+            index, generation = int(family[place]), int(number[place])
+            rnd = Round(self.world, self.families[index], generation)
+            part = slice(first[n], first[n + 1])
+            self._rows[index, generation] = self._make_row(rnd, closes[part], keys[part])
 
-        order = (rnd.start - EPOCH_SLOT + 10_000) * self.key_span + rnd.family.index
+    def _make_row(self, rnd: "Round", closes: list[int], keys: list[int]) -> PolymarketEventRow:
+        rank = int(self.world.tables["polymarket"].rank[rnd.family.index])
+        order = (rnd.start - EPOCH_SLOT + 10_000) * self.key_span + rank
         words, listed, markets = self.words(rnd), float(rnd.start * SLOT_S), []
-        for j, market in enumerate(words.markets):
-            tokens = tuple(str(int(sha256(f"token {int(rnd.keys[j])} {o}".encode()).hexdigest(), 16)) for o in (0, 1))
-            closed = float(rnd.closes[j]) * SLOT_S + rnd.family.settles_after_s
+        for j, (market, closing, key) in enumerate(zip(words.markets, closes, keys, strict=True)):
             markets.append(
                 PolymarketMarketRow(
                     key=order * 100 + j,
                     id=str(order * 100 + j),
-                    condition_id=self.market_id(rnd, j),
+                    condition_id=condition_id(key),
                     slug=f"{slug(market.question)}-{order}",
-                    tokens=tokens,
+                    tokens=(token_id(key, 0), token_id(key, 1)),
                     listed_ts=listed,
-                    closed_ts=closed,
-                    source=Seat(rnd, j, str(order)),
+                    closed_ts=float(closing) * SLOT_S + rnd.family.settles_after_s,
+                    source=Seat(rnd, j, str(order), float(closing) * SLOT_S),
                 )
             )
         closed = max(market.closed_ts for market in markets)
@@ -106,26 +138,31 @@ class GeneratedPolymarket:
         return PolymarketEventRow(order, str(order), title, listed, closed, tuple(markets), rnd)
 
     def listing(self, now: datetime) -> Listing:
-        slot = int(now.timestamp()) // SLOT_S
-        if self._listing is None or self._listing.slot != slot:
-            self._quotes.clear()
-            rounds = self.world.rounds("polymarket", slot)
-            shown = {(rnd.family.index, rnd.number) for rnd in rounds}
-            for store in (self._words, self._rows):
-                for key in [key for key in store if key not in shown]:
-                    store.pop(key)
-            events = [self._event_row(rnd) for rnd in rounds]
+        listed = self.world.listed("polymarket", int(now.timestamp()) // SLOT_S)
+        if self._listing is None or self._listing.family is not listed.family:
+            names = list(zip(listed.family.tolist(), listed.number.tolist(), strict=True))
+            missing = [place for place, name in enumerate(names) if name not in self._rows]
+            if missing:
+                self._new_rows(listed.family, listed.number, missing)
+            self._forget(set(names))
+            events = [self._rows[name] for name in names]
             markets = [market for event in events for market in event.markets]
             self._listing = Listing(
-                slot,
+                listed.family,
+                listed.number,
                 events,
                 markets,
                 {e.id: e for e in events},
                 {m.id: m for m in markets},
-                {m.condition_id: m for m in markets},
-                {token: (m, outcome) for m in markets for outcome, token in enumerate(m.tokens)},
             )
         return self._listing
+
+    def _forget(self, shown: set[tuple[int, int]]) -> None:
+        for store in (self._rows, self._heads):
+            for name in [name for name in store if name not in shown]:
+                del store[name]
+        for seat in [seat for seat in self._still if seat[:2] not in shown]:
+            del self._still[seat]
 
     def event_rows(self, now: datetime) -> Sequence[PolymarketEventRow]:
         return self.listing(now).events
@@ -139,197 +176,137 @@ class GeneratedPolymarket:
     def find_market(self, market_id: str, now: datetime) -> PolymarketMarketRow | None:
         return self.listing(now).market_of.get(market_id)
 
+    def find_markets(self, names: set[str], now: datetime) -> Sequence[PolymarketMarketRow]:
+        listing = self.listing(now)
+        found = {name: listing.of_condition.get(name) or listing.of_token.get(name, (None, 0))[0] for name in names}
+        rows = {row.key: row for row in found.values() if row is not None}
+        return [rows[key] for key in sorted(rows)]
+
     # Bodies
 
     def event_body(self, row: PolymarketEventRow, now: datetime) -> Body:
-        rnd: Round = row.source
-        words, now_ts = self.words(rnd), int(now.timestamp())
-        markets = [self._market_body(market, now) for market in row.markets]
-        body = self._event_head(row, now)
-        body |= {
-            "description": words.description,
-            "enableNegRisk": rnd.family.kind == "exclusive",
-            "liquidity": round(sum(m["liquidityNum"] for m in markets), 4),
-            "negRisk": rnd.family.kind == "exclusive",
-            "negRiskAugmented": False,
-            "openInterest": round(sum(m["volumeNum"] for m in markets) * 0.3, 6),
-            "tags": [tag_body(rnd.family.category)],
-            "volume": round(sum(m["volumeNum"] for m in markets), 6),
-            "volume24hr": round(sum(m.get("volume24hr", 0) for m in markets), 6),
-            "markets": markets,
-        }
-        if row.closed(now_ts):
-            body["closedTime"] = wire_time(texts.utc(row.closed_ts))
+        body: Body = orjson.loads(orjson.dumps(self.event_answers([row], now)[0]))
         return body
 
-    def _event_head(self, row: PolymarketEventRow, now: datetime) -> Body:
-        rnd: Round = row.source
-        return {
-            "id": row.id,
-            "ticker": row.slug,
-            "slug": row.slug,
-            "title": self.words(rnd).title,
-            "resolutionSource": "",
-            "startDate": wire_time(texts.utc(row.listed_ts)),
-            "creationDate": wire_time(texts.utc(row.listed_ts)),
-            "endDate": wire_time(rnd.end_time),
-            "active": True,
-            "closed": row.closed(now.timestamp()),
-            "archived": False,
-            "new": False,
-            "featured": False,
-            "restricted": True,
-            "enableOrderBook": True,
-            "cyom": False,
-            "updatedAt": wire_time(texts.utc(int(now.timestamp()) // SLOT_S * SLOT_S)),
-        }
-
     def market_bodies(self, rows: Sequence[PolymarketMarketRow], now: datetime, with_tags: bool) -> list[Body]:
-        bodies = []
-        for row in rows:
-            body = self._market_body(row, now)
-            event = self.find_event(row.source.event_id, now)
-            body["events"] = [] if event is None else [self._event_head(event, now)]
-            if with_tags:
-                body["tags"] = [tag_body(row.source.rnd.family.category)]
-            bodies.append(body)
+        bodies: list[Body] = orjson.loads(orjson.dumps(self.market_answers(rows, now, with_tags)))
         return bodies
 
-    def _market_body(self, row: PolymarketMarketRow, now: datetime) -> Body:
-        rnd, j = row.source.rnd, row.source.j
+    def event_answers(self, rows: Sequence[PolymarketEventRow], now: datetime) -> list[Any]:
+        markets = [market for row in rows for market in row.markets]
         now_ts = int(now.timestamp())
-        words, closed, family = self.words(rnd).markets[j], row.closed(now_ts), rnd.family
-        ended = now_ts >= rnd.closes[j] * SLOT_S
-        dollars = [int(v) / 100 for v in rnd.volume_at(j, np.array([now_ts, now_ts - DAY_S, now_ts - 7 * DAY_S]))]
-        end = rnd.rung_times()[j] if family.kind == "deadline" else rnd.end_time
-        _, fees = CATEGORIES[family.category]
-        updown = family.kind == "spot"
-        body: Body = {
-            "id": row.id,
-            "question": words.question,
-            "conditionId": row.condition_id,
-            "slug": row.slug,
-            "resolutionSource": "",
-            "endDate": wire_time(end),
-            "startDate": wire_time(texts.utc(row.listed_ts)),
-            "description": words.description,
-            "outcomes": '["Up", "Down"]' if updown else '["Yes", "No"]',
-            "volume": f"{dollars[0]}",
-            "active": True,
-            "closed": closed,
-            "createdAt": wire_time(texts.utc(row.listed_ts)),
-            "updatedAt": wire_time(texts.utc(now_ts // SLOT_S * SLOT_S)),
-            "new": False,
-            "featured": False,
-            "archived": False,
-            "restricted": True,
-            "groupItemTitle": words.group_title,
-            "groupItemThreshold": str(j),
-            "questionID": "0x" + sha256(f"question {int(rnd.keys[j])}".encode()).hexdigest(),
-            "enableOrderBook": True,
-            "orderPriceMinTickSize": int(rnd.ticks[j]) / 1000,
-            "orderMinSize": 5,
-            "volumeNum": dollars[0],
-            "endDateIso": f"{end:%Y-%m-%d}",
-            "startDateIso": f"{texts.utc(row.listed_ts):%Y-%m-%d}",
-            "hasReviewedDates": True,
-            "volume1wk": round(dollars[0] - dollars[2], 2),
-            "clobTokenIds": orjson.dumps(row.tokens).decode().replace(",", ", "),
-            "umaBond": "500",
-            "umaReward": "5",
-            "volumeClob": dollars[0],
-            "acceptingOrders": not closed,
-            "negRisk": family.kind == "exclusive",
-            "negRiskOther": False,
-            "ready": False,
-            "funded": False,
-            "cyom": False,
-            "approved": True,
-            "makerBaseFee": 1000,
-            "takerBaseFee": 1000,
-            "automaticallyActive": True,
-            "pendingDeployment": False,
-            "deploying": False,
-            "rfqEnabled": False,
-            "feesEnabled": fees is not None,
-            "feeType": fees[0] if fees else None,
-            "version": "v1",
+        readings = self.world.read("polymarket", [market.source.name for market in markets], now_ts)
+        answers, first = [], 0
+        for row in rows:
+            mine = range(first, first + len(row.markets))
+            first += len(row.markets)
+            states = [self._now(market, readings, n, now_ts) for market, n in zip(row.markets, mine, strict=True)]
+            volume = sum(state.volume for state in states) / 100
+            body = self._head(row, now_ts) | {
+                "liquidity": round(sum(state.liquidity for state in states), 4),
+                "openInterest": round(volume * 0.3, 6),
+                "volume": volume,
+                "volume24hr": sum(readings.volume[n] - readings.day_ago[n] for n in mine) / 100,
+                "markets": [
+                    orjson.Fragment(self._market_text(market, state, readings, n, now_ts, ""))
+                    for market, state, n in zip(row.markets, states, mine, strict=True)
+                ],
+            }
+            if row.closed(now_ts):
+                body["closedTime"] = wire_time(texts.utc(row.closed_ts))
+            answers.append(body)
+        return answers
+
+    def _head(self, row: PolymarketEventRow, now_ts: int) -> Body:
+        rnd: Round = row.source
+        name = (rnd.family.index, rnd.number)
+        if name not in self._heads:
+            self._heads[name] = event_head(row, rnd, self.words(rnd))
+        return self._heads[name] | {
+            "closed": row.closed(now_ts),
+            "updatedAt": slot_time(now_ts // SLOT_S),
         }
-        if fees:
-            body["feeSchedule"] = {"exponent": 1, "rate": fees[1], "takerOnly": True, "rebateRate": fees[2]}
-        if dollars[0] > dollars[1]:
-            body["volume24hr"] = body["volume24hrClob"] = round(dollars[0] - dollars[1], 2)
-        return body | self._price_fields(row, now_ts) | self._resolution_fields(row, ended, closed)
 
-    def quote(self, row: PolymarketMarketRow, now_ts: int) -> tuple[int, int]:
-        """Best bid and ask of the first outcome; near 0 or 1 while a resolution is proposed, empty when closed."""
-        rnd, j, slot = row.source.rnd, row.source.j, now_ts // SLOT_S
-        if row.closed(now_ts):
-            return NO_BID, NO_ASK
-        if slot >= rnd.closes[j]:
-            return PINNED_YES if rnd.outcomes[j] else PINNED_NO
-        key = (rnd.family.index, rnd.number, slot)
-        if key not in self._quotes:
-            bid, ask = rnd.quotes(np.array([slot], dtype=np.int64))
-            self._quotes[key] = (bid[:, 0], ask[:, 0])
-        return int(self._quotes[key][0][j]), int(self._quotes[key][1][j])
+    def market_answers(self, rows: Sequence[PolymarketMarketRow], now: datetime, with_tags: bool) -> list[Any]:
+        now_ts = int(now.timestamp())
+        readings = self.world.read("polymarket", [row.source.name for row in rows], now_ts)
+        answers = []
+        for n, row in enumerate(rows):
+            event = self.find_event(row.source.event_id, now)
+            more: Body = {"events": [] if event is None else [short(self._head(event, now_ts))]}
+            if with_tags:
+                more["tags"] = [tag_body(row.source.rnd.family.category)]
+            text = "," + orjson.dumps(more)[1:-1].decode()
+            state = self._now(row, readings, n, now_ts)
+            answers.append(orjson.Fragment(self._market_text(row, state, readings, n, now_ts, text)))
+        return answers
 
-    def last_price(self, row: PolymarketMarketRow, now_ts: int) -> int | None:
-        rnd, j = row.source.rnd, row.source.j
-        volume = int(rnd.volume_at(j, np.array([now_ts]))[0])
-        if not volume:
-            return None
-        traded = rnd.start + int(np.searchsorted(rnd.volumes[j], volume)) - 1
-        return int(rnd.trade_prices(np.array([traded]))[j, 0])
+    @staticmethod
+    def _now(row: PolymarketMarketRow, readings: Readings, n: int, now_ts: int) -> Now:
+        """Near 0 or 1 while a resolution is proposed, empty when closed."""
+        closed, ended = row.closed(now_ts), now_ts >= row.source.ends_ts
+        bid, ask = readings.bid[n], readings.ask[n]
+        if ended and not closed:
+            bid, ask = PINNED_YES if readings.won[n] else PINNED_NO
+        volume = readings.volume[n]
+        liquidity = 0.0 if closed else round(6 * readings.bid_size[n] * bid / 1000, 4)
+        return Now(bid, ask, readings.last[n] if volume else None, volume, closed, ended, liquidity)
 
-    def _price_fields(self, row: PolymarketMarketRow, now_ts: int) -> Body:
-        rnd, j = row.source.rnd, row.source.j
-        bid, ask = self.quote(row, now_ts)
-        last = self.last_price(row, now_ts)
-        if row.closed(now_ts):
-            price = 1000.0 if rnd.outcomes[j] else 0.0
-        elif ask - bid <= 100 or last is None:
-            price = (bid + ask) / 2
+    def _market_text(
+        self, row: PolymarketMarketRow, state: Now, readings: Readings, n: int, now_ts: int, more: str
+    ) -> str:
+        """What does not change is encoded once, what does is written behind it."""
+        name = row.source.name
+        if name not in self._still:
+            rnd, j = row.source.rnd, row.source.j
+            body = still_fields(row, rnd, self.words(rnd).markets[j], readings.tick[n])
+            text = orjson.dumps(body)[:-1].decode()
+            if state.closed:
+                return text + self._moving(row, state, readings, n, now_ts, more)
+            self._still[name] = text
+        return self._still[name] + self._moving(row, state, readings, n, now_ts, more)
+
+    def _moving(self, row: PolymarketMarketRow, state: Now, readings: Readings, n: int, now_ts: int, more: str) -> str:
+        if state.closed:
+            half = 2000 if readings.won[n] else 0
+        elif state.ask - state.bid <= 100 or state.last is None:
+            half = state.bid + state.ask
         else:
-            price = float(last)
-        liquidity = 0.0 if row.closed(now_ts) else sum(p * s / 1000 for p, s in rnd.side(j, now_ts // SLOT_S, bid, 0))
-        fields: Body = {
-            "outcomePrices": f'["{price / 1000:.10g}", "{1 - price / 1000:.10g}"]',
-            "liquidity": f"{liquidity:.4f}",
-            "liquidityNum": round(liquidity, 4),
-            "spread": (ask - bid) / 1000,
-            "bestAsk": ask / 1000,
-        }
-        if bid != NO_BID:
-            fields["bestBid"] = bid / 1000
-        if last is not None:
-            fields["lastTradePrice"] = last / 1000
-        return fields
-
-    def _resolution_fields(self, row: PolymarketMarketRow, ended: bool, closed: bool) -> Body:
-        if not ended:
-            return {"umaResolutionStatuses": "[]"}
-        fields: Body = {"umaResolutionStatus": "resolved" if closed else "proposed"}
-        fields["umaResolutionStatuses"] = '["proposed", "resolved"]' if closed else '["proposed"]'
-        if closed:
-            moment = texts.utc(row.closed_ts)
-            fields |= {"closedTime": f"{moment:%Y-%m-%d %H:%M:%S}+00", "umaEndDate": wire_time(moment)}
-        return fields
+            half = 2 * state.last
+        volume, day = state.volume / 100, (state.volume - readings.day_ago[n]) / 100
+        if day:
+            more = f',"volume24hr":{day},"volume24hrClob":{day}{more}'
+        if state.bid != NO_BID:
+            more = f',"bestBid":{PRICES[state.bid]}{more}'
+        if state.last is not None:
+            more = f',"lastTradePrice":{PRICES[state.last]}{more}'
+        return MOVING % (
+            "false" if state.closed else "true", PRICES[state.ask], "true" if state.closed else "false",
+            state.liquidity, state.liquidity, CHANCES[half], CHANCES[2000 - half], PRICES[state.ask - state.bid],
+            slot_time(now_ts // SLOT_S), volume, volume, volume,
+            (state.volume - readings.week_ago[n]) / 100, resolution_text(row, state) + more,
+        )  # fmt: skip
 
     # CLOB and Data
+
+    def _alone(self, row: PolymarketMarketRow, now_ts: int) -> tuple[Now, Readings]:
+        readings = self.world.read("polymarket", [row.source.name], now_ts)
+        return self._now(row, readings, 0, now_ts), readings
 
     def book(self, token: str, now: datetime) -> Body | None:
         row, outcome = self.listing(now).of_token.get(token, (None, 0))
         now_ts = int(now.timestamp())
         if row is None or row.closed(now_ts):
             return None
-        rnd, j, slot = row.source.rnd, row.source.j, now_ts // SLOT_S
-        bid, ask = self.quote(row, now_ts)
-        bids, asks = rnd.side(j, slot, bid, 0), rnd.side(j, slot, ask, 1)
+        slot = now_ts // SLOT_S
+        state, readings = self._alone(row, now_ts)
+        columns, first = self.world.columns_of(row.source.rnd, slot)
+        m = first + row.source.j
+        bids, asks = columns.side(m, slot, state.bid, 0), columns.side(m, slot, state.ask, 1)
         if outcome == 1:
             bids, asks = [(1000 - p, s) for p, s in asks], [(1000 - p, s) for p, s in bids]
-        last = self.last_price(row, now_ts)
         levels = {"bids": level_bodies(bids), "asks": level_bodies(asks)}
+        last = state.last
         return {
             "market": row.condition_id,
             "asset_id": token,
@@ -337,9 +314,9 @@ class GeneratedPolymarket:
             "hash": sha1(orjson.dumps([token, now_ts, levels]), usedforsecurity=False).hexdigest(),
             **levels,
             "min_order_size": "5",
-            "tick_size": price_text(int(rnd.ticks[j])),
-            "neg_risk": rnd.family.kind == "exclusive",
-            "last_trade_price": "" if last is None else price_text(last if outcome == 0 else 1000 - last),
+            "tick_size": PRICES[readings.tick[0]],
+            "neg_risk": row.source.rnd.family.kind == "exclusive",
+            "last_trade_price": "" if last is None else PRICES[last if outcome == 0 else 1000 - last],
         }
 
     def price_history(self, token: str, start_ts: int, end_ts: int, step_min: int, now: datetime) -> list[Body]:
@@ -347,8 +324,8 @@ class GeneratedPolymarket:
         now_ts = int(now.timestamp())
         if row is None or (row.closed(now_ts) and step_min < ENDED_HISTORY_FIDELITY_MIN):
             return []
-        rnd, j, step = row.source.rnd, row.source.j, step_min * 60
-        last = min(end_ts, now_ts, int(rnd.closes[j]) * SLOT_S - 1)
+        rnd, j, step = self.world.round(row.source.rnd.family, row.source.rnd.number), row.source.j, step_min * 60
+        last = min(end_ts, now_ts, int(row.source.ends_ts) - 1)
         times = np.arange(-(-max(start_ts, rnd.start * SLOT_S) // step) * step, last + 1, step)
         if not len(times):
             return []
@@ -356,13 +333,13 @@ class GeneratedPolymarket:
         bid, ask = (side[j] for side in rnd.quotes(unique))
         middle = ((bid + ask) / 2)[where]
         prices = middle if outcome == 0 else 1000 - middle
-        return [{"t": int(t), "p": round(float(p) / 1000, 4)} for t, p in zip(times, prices, strict=True)]
+        return [{"t": t, "p": p} for t, p in zip(times.tolist(), np.round(prices / 1000, 4).tolist(), strict=True)]
 
     def clob_market(self, condition_id: str, now: datetime) -> Body | None:
         row = self.listing(now).of_condition.get(condition_id)
         if row is None:
             return None
-        body = self._market_body(row, now)
+        body = self.market_bodies([row], now, with_tags=False)[0]
         prices = [float(price) for price in orjson.loads(body["outcomePrices"])]
         won = [body["closed"] and price == 1.0 for price in prices]
         return {
@@ -393,7 +370,8 @@ class GeneratedPolymarket:
         row = self.listing(now).of_condition.get(condition_id)
         if row is None or not row.closed(now.timestamp()):
             return None
-        yes = bool(row.source.rnd.outcomes[row.source.j])
+        _, readings = self._alone(row, int(now.timestamp()))
+        yes = readings.won[0]
         return {
             "condition_id": condition_id,
             "status": "resolved",
@@ -419,6 +397,115 @@ def make_words(rnd: "Round") -> texts.PolymarketEventWords:
     return texts.polymarket_single(family.topic, end)
 
 
+@lru_cache(8)
+def slot_time(slot: int) -> str:
+    return wire_time(texts.utc(slot * SLOT_S))
+
+
+def condition_id(key: int) -> str:
+    return "0x" + sha256(f"condition {key}".encode()).hexdigest()
+
+
+def token_id(key: int, outcome: int) -> str:
+    return str(int(sha256(f"token {key} {outcome}".encode()).hexdigest(), 16))
+
+
+def event_head(row: PolymarketEventRow, rnd: "Round", words: texts.PolymarketEventWords) -> Body:
+    listed, exclusive = wire_time(texts.utc(row.listed_ts)), rnd.family.kind == "exclusive"
+    return {
+        "id": row.id,
+        "ticker": row.slug,
+        "slug": row.slug,
+        "title": words.title,
+        "resolutionSource": "",
+        "startDate": listed,
+        "creationDate": listed,
+        "endDate": wire_time(rnd.end_time),
+        "active": True,
+        "archived": False,
+        "new": False,
+        "featured": False,
+        "restricted": True,
+        "enableOrderBook": True,
+        "cyom": False,
+        "description": words.description,
+        "enableNegRisk": exclusive,
+        "negRisk": exclusive,
+        "negRiskAugmented": False,
+        "tags": [tag_body(rnd.family.category)],
+    }
+
+
+def short(head: Body) -> Body:
+    """An event as a market carries it."""
+    left_out = ("description", "enableNegRisk", "negRisk", "negRiskAugmented", "tags")
+    return {name: value for name, value in head.items() if name not in left_out}
+
+
+def still_fields(row: PolymarketMarketRow, rnd: "Round", words: texts.PolymarketWords, tick: int) -> Body:
+    family, j, listed = rnd.family, row.source.j, texts.utc(row.listed_ts)
+    end = rnd.rung_times()[j] if family.kind == "deadline" else rnd.end_time
+    _, fees = CATEGORIES[family.category]
+    body: Body = {
+        "id": row.id,
+        "question": words.question,
+        "conditionId": row.condition_id,
+        "slug": row.slug,
+        "resolutionSource": "",
+        "endDate": wire_time(end),
+        "startDate": wire_time(listed),
+        "description": words.description,
+        "outcomes": '["Up", "Down"]' if family.kind == "spot" else '["Yes", "No"]',
+        "active": True,
+        "createdAt": wire_time(listed),
+        "new": False,
+        "featured": False,
+        "archived": False,
+        "restricted": True,
+        "groupItemTitle": words.group_title,
+        "groupItemThreshold": str(j),
+        "questionID": "0x" + sha256(f"question {row.condition_id}".encode()).hexdigest(),
+        "enableOrderBook": True,
+        "orderPriceMinTickSize": tick / 1000,
+        "orderMinSize": 5,
+        "endDateIso": f"{end:%Y-%m-%d}",
+        "startDateIso": f"{listed:%Y-%m-%d}",
+        "hasReviewedDates": True,
+        "clobTokenIds": orjson.dumps(row.tokens).decode().replace(",", ", "),
+        "umaBond": "500",
+        "umaReward": "5",
+        "negRisk": family.kind == "exclusive",
+        "negRiskOther": False,
+        "ready": False,
+        "funded": False,
+        "cyom": False,
+        "approved": True,
+        "makerBaseFee": 1000,
+        "takerBaseFee": 1000,
+        "automaticallyActive": True,
+        "pendingDeployment": False,
+        "deploying": False,
+        "rfqEnabled": False,
+        "feesEnabled": fees is not None,
+        "feeType": fees[0] if fees else None,
+        "version": "v1",
+    }
+    if fees:
+        body["feeSchedule"] = {"exponent": 1, "rate": fees[1], "takerOnly": True, "rebateRate": fees[2]}
+    return body
+
+
+def resolution_text(row: PolymarketMarketRow, state: Now) -> str:
+    if not state.ended:
+        return ',"umaResolutionStatuses":"[]"'
+    fields: Body = {"umaResolutionStatus": "resolved" if state.closed else "proposed"}
+    fields["umaResolutionStatuses"] = '["proposed", "resolved"]' if state.closed else '["proposed"]'
+    if state.closed:
+        moment = texts.utc(row.closed_ts)
+        fields |= {"closedTime": f"{moment:%Y-%m-%d %H:%M:%S}+00", "umaEndDate": wire_time(moment)}
+    return "," + orjson.dumps(fields)[1:-1].decode()
+
+
 def tag_body(category: str) -> Body:
     (tag_id, label, tag_slug), _ = CATEGORIES[category]
     return {"id": tag_id, "label": label, "slug": tag_slug, "forceShow": False, "requiresTranslation": False}
@@ -426,11 +513,7 @@ def tag_body(category: str) -> Body:
 
 def level_bodies(levels: list[tuple[int, float]]) -> list[Body]:
     """Best last, as the venue sends both sides."""
-    return [{"price": price_text(price), "size": f"{size:.10g}"} for price, size in reversed(levels)]
-
-
-def price_text(thousandths: int) -> str:
-    return f"{thousandths / 1000:g}"
+    return [{"price": PRICES[price], "size": f"{size:.10g}"} for price, size in reversed(levels)]
 
 
 def slug(text: str) -> str:

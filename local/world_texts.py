@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -228,22 +227,6 @@ LOOK_ALIKES = (
         difference="carve-out", fine_print="A removal of less than 24 hours does not count."),
 )  # fmt: skip
 
-FIRST = ("Avery", "Bruno", "Celia", "Dario", "Edith", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kemal", "Lena",
-         "Milo", "Nadia", "Oscar", "Petra", "Quentin", "Rosa", "Soren", "Tamar")  # fmt: skip
-LAST = ("Aldridge", "Brandt", "Castel", "Dumont", "Eriksen", "Falco", "Garrity", "Holm", "Ibarra", "Jansky",
-        "Kowal", "Lindqvist", "Moreau", "Novak", "Okafor", "Pelle", "Quist", "Rourke", "Santos", "Toth")  # fmt: skip
-PLACES = ("Oslo", "Lisbon", "Prague", "Vienna", "Dublin", "Austin", "Denver", "Chicago", "Miami", "Seattle", "Boston",
-          "Phoenix", "Toronto", "Madrid", "Rome", "Athens", "Warsaw", "Helsinki", "Atlanta", "Nashville")  # fmt: skip
-STATES = ("Ohio", "Nevada", "Maine", "Georgia", "Arizona", "Iowa", "Oregon", "Kansas", "Utah", "Vermont")
-CLUBS = ("Rovers", "Comets", "Harbor", "Pioneers", "Falcons", "Union", "Mariners", "Wolves", "Sentinels", "Athletic")
-COMPANIES = ("Northwind Robotics", "Helio Motors", "Quarry Bank", "Blue Fjord", "Cobalt Air", "Lumen Foods",
-             "Vector Bio", "Granite Steel", "Orchid Media", "Tidal Energy")  # fmt: skip
-AWARDS = ("Golden Lantern", "Critics' Circle", "Harvest Film", "Northern Song", "City Stage", "Open Book")
-
-
-def person(number: int) -> str:
-    return f"{FIRST[number % 20]} {LAST[(number // 20 + number * 7) % 20]}"
-
 
 def eastern(moment: datetime) -> datetime:
     return moment.astimezone(NEW_YORK)
@@ -304,77 +287,6 @@ class Topic:
     subject: str
     labels: tuple[str, ...]
     source: str
-
-
-def single_topic(number: int) -> Topic:
-    kind, turn = number % 8, number // 8
-    who, place, firm = person(number * 3 + 1), PLACES[(number + turn) % 20], COMPANIES[(number + turn) % 10]
-    series = f"KXS{number:05d}"
-    state = STATES[turn % 10]
-    choices = (
-        ("Politics", f"{who} to enter the {state} governor race", f"{who} files to run for governor of {state}"),
-        ("Economics", f"{firm} to announce a share buyback", f"{firm} announces a share repurchase programme"),
-        ("Crypto", f"{firm} to hold bitcoin", f"{firm} discloses a bitcoin holding"),
-        ("Sports", f"{place} {CLUBS[turn % 10]} to sign {who}", f"the {place} {CLUBS[turn % 10]} sign {who}"),
-        ("Climate and Weather", f"Snow in {place}", f"measurable snow is reported in {place}"),
-        ("Entertainment", f"{who} to host the {AWARDS[turn % 6]} awards", f"{who} hosts the {AWARDS[turn % 6]} awards"),
-        ("Science and Technology", f"{firm} to launch a satellite", f"{firm} launches a satellite to orbit"),
-        ("World", f"{place} summit to end with a joint statement", f"the {place} summit issues a joint statement"),
-    )
-    category, title, subject = choices[kind]
-    return Topic(series, category, title, subject, ("Yes",), "official announcements")
-
-
-def exclusive_topic(number: int, size: int) -> Topic:
-    kind, turn = number % 4, number // 4
-    place = PLACES[(number * 3 + turn) % 20]
-    people = tuple(person(number * 11 + i * 3) for i in range(size - 1))
-    series = f"KXX{number:05d}"
-    if kind == 0:
-        title = f"Who will win the {place} mayoral election?"
-        return Topic(series, "Politics", title, f"win the {place} mayoral election", (*people, "Other"), "the city")
-    if kind == 1:
-        title = f"Who will win the {place} Open?"
-        return Topic(series, "Sports", title, f"win the {place} Open", (*people, "The field"), "the organiser")
-    if kind == 2:
-        award = f"{AWARDS[turn % 6]} {place} award"
-        title = f"Who will win the {award}?"
-        return Topic(series, "Entertainment", title, f"win the {award}", (*people, "Anyone else"), "the jury")
-    low = 30 + (number * 7 + turn) % 50
-    cuts = [low + 2 * i for i in range(size - 1)]
-    labels = (f"{cuts[0] - 1}° or below", *(f"{a}° to {b - 1}°" for a, b in pairwise(cuts)), f"{cuts[-1]}° or above")
-    title = f"Highest temperature in {place}?"
-    return Topic(series, "Climate and Weather", title, f"be the highest temperature in {place}", labels, "the NWS")
-
-
-def threshold_topic(number: int, size: int) -> Topic:
-    kind, turn = number % 3, number // 3
-    place, firm = PLACES[(number + 3 * turn) % 20], COMPANIES[(number + turn) % 10]
-    series = f"KXT{number:05d}"
-    if kind == 0:
-        labels = tuple(f"{1.8 + 0.1 * ((turn % 20) + i):.1f}%" for i in range(size))
-        title = f"{place} consumer price inflation"
-        return Topic(series, "Economics", title, f"year-on-year inflation in {place}", labels, "the statistics office")
-    if kind == 1:
-        labels = tuple(f"{(turn % 30) + 20 + 5 * i} thousand" for i in range(size))
-        title = f"{firm} deliveries"
-        return Topic(series, "Economics", title, f"quarterly deliveries of {firm}", labels, "the company's report")
-    labels = tuple(f"{(turn % 25) + 10 + 10 * i} mm" for i in range(size))
-    title = f"Rain in {place}"
-    return Topic(series, "Climate and Weather", title, f"total rainfall in {place}", labels, "the weather service")
-
-
-def deadline_topic(number: int) -> Topic:
-    kind, turn = number % 3, number // 3
-    who, firm, place = person(number * 5 + 2), COMPANIES[(number + turn) % 10], PLACES[(number * 2 + turn) % 20]
-    series = f"KXD{number:05d}"
-    choices = (
-        ("World", f"{who} out as foreign minister", f"{who} ceases to be foreign minister", "the government"),
-        ("Science and Technology", f"{firm} flagship released", f"{firm} releases its next flagship", "the firm"),
-        ("Politics", f"{place} transit bill signed", f"the {place} transit bill is signed into law", "the city"),
-    )
-    category, title, subject, source = choices[kind]
-    return Topic(series, category, title, subject, (), source)
 
 
 def kalshi_single(topic: Topic, end: datetime) -> KalshiEventWords:

@@ -179,10 +179,10 @@ async def test_a_venue_that_fails_while_quoting_does_not_fail_the_job(
 
 
 async def test_an_edge_below_the_minimum_is_counted_and_not_shown(make_run: MakeRun, outside: Outside) -> None:
-    run = await make_run("analyze", NOW, **outside.settings(), arbitrage_min_edge_pct=100)
-    paired = await pair(run)
+    everything = await pair(await make_run("analyze", NOW, **outside.settings(), arbitrage_min_edge_pct=0))
+    paired = await pair(await make_run("analyze", NOW, **outside.settings(), arbitrage_min_edge_pct=100))
     assert paired.opportunities == []
-    assert paired.not_shown["edge below the minimum"] == 5
+    assert paired.not_shown["edge below the minimum"] == len(everything.opportunities) > 0
 
 
 async def test_rules_that_pay_differently_are_counted_and_never_priced(make_run: MakeRun, outside: Outside) -> None:
@@ -223,6 +223,7 @@ async def test_a_pair_is_stored_once_and_again_only_when_its_verdict_changed(
 
 
 async def test_many_pairs_are_quoted_within_each_venues_pace(make_run: MakeRun, outside: Outside) -> None:
+    fast = await pair(await make_run("analyze", NOW, **outside.settings()))
     slow = outside.settings() | {"kalshi_requests_per_s": 20, "polymarket_requests_per_s": 20}
     paired = await pair(await make_run("analyze", NOW, **slow))
-    assert len(paired.opportunities) == 5
+    assert len(paired.opportunities) == len(fast.opportunities) > 0

@@ -1,8 +1,10 @@
 """The generated world: the same at any time however one gets there, consistent with itself, with true planted facts."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.world import SLOT_S, GeneratedWorld
+from local.noise import ppf
+from local.world import SLOT_S, VENUES, Effects, GeneratedWorld
+from local.world_families import DAY
+from local.world_grammar import PATTERNS, bets
+from local.world_topics import topic_of
+from local.world_walks import GRADES, HOURLY_NOISE
 
 NOW = datetime(2026, 11, 22, 12, 7, tzinfo=UTC)
 MOMENTS = st.integers(0, 60 * 24 * 60).map(lambda minutes: NOW + timedelta(minutes=minutes))
@@ -173,16 +180,13 @@ def test_polymarket_proposes_before_it_resolves() -> None:
 @given(MOMENTS)
 def test_at_any_time_three_pairs_cross_by_five_to_eight_cents_with_size(now: datetime) -> None:
     source = world()
-    planted = source.truth(now, now + timedelta(minutes=15))["crossings"]
+    truth = source.truth(now, now)
+    polarity = {(pair["kalshi"], pair["polymarket"]): pair["polarity"] for pair in truth["pairs"]}
     at = now.isoformat()
     crossed = 0
-    for plan in (p for p in planted if p["from"] <= at < p["until"]):
-        pair = next(
-            p
-            for p in source.truth(now, now)["pairs"]
-            if (p["kalshi"], p["polymarket"]) == (plan["kalshi"], plan["polymarket"])
-        )
-        token = source.polymarket.listing(now).of_condition[plan["polymarket"]].tokens[pair["polarity"] == "inverted"]
+    for plan in (p for p in truth["crossings"] if p["from"] <= at < p["until"]):
+        inverted = polarity[plan["kalshi"], plan["polymarket"]] == "inverted"
+        token = source.polymarket.listing(now).of_condition[plan["polymarket"]].tokens[inverted]
         kalshi, polymarket = source.kalshi.book(plan["kalshi"], now, 0), source.polymarket.book(token, now)
         assert kalshi is not None
         assert polymarket is not None
@@ -230,14 +234,158 @@ def test_a_planted_spike_stands_out_of_its_own_past() -> None:
             continue
         rnd, j = row.source.rnd, row.source.j
         flow = np.diff(rnd.volumes[j])
-        at = int(datetime.fromisoformat(spike["time"]).timestamp()) // SLOT_S - rnd.start
+        at = slot_of(spike) - rnd.start
         ratios.append(flow[at] / spike["size"] / max(np.median(flow[at % 96 : at : 96]), 1))
     assert 0.7 < float(np.median(ratios)) < 1.4
+
+
+def slot_of(anomaly: dict[str, Any]) -> int:
+    return int(datetime.fromisoformat(anomaly["time"]).timestamp()) // SLOT_S
+
+
+def test_planted_anomalies_come_in_all_grades() -> None:
+    planted = world().truth(NOW - timedelta(days=2), NOW)["anomalies"]
+    for kind in ("volume_spike", "price_jump"):
+        assert {a["grade"] for a in planted if a["kind"] == kind} == set(GRADES.tolist())
+    assert not any("effect" in anomaly for anomaly in planted)
+
+
+def moves_after(effects: Effects | None, kind: str, after_h: int) -> tuple[list[float], list[float]]:
+    """For each planted anomaly of Kalshi's single markets: its signed size, and how far its walk went afterwards.
+
+    Both in hourly noises. The walk is read off the price of a market whose rounds end with it.
+    """
+    source = GeneratedWorld(7, 1600, effects)
+    planted = source.truth(NOW - timedelta(days=2), NOW)["anomalies"]
+    sizes, moves = [], []
+    for anomaly in (a for a in planted if a["venue"] == "kalshi" and a["kind"] == kind and len(a["markets"]) == 1):
+        row = source.kalshi.find_market(anomaly["markets"][0], NOW)
+        if row is None or row.source.rnd.family.kind != "binary":
+            continue
+        rnd, slot = row.source.rnd, slot_of(anomaly)
+        if slot + after_h * 4 >= rnd.end - DAY:
+            continue
+        at = np.array([slot, slot + after_h * 4])
+        remaining = (rnd.end - at) / rnd.family.life + rnd.family.residual**2
+        x = ppf(rnd.columns.prices(np.array([0]), at[None, :])[0]) * np.sqrt(remaining)
+        sizes.append(anomaly.get("effect", {}).get("hourly_noises", anomaly["size"]))
+        moves.append(float(x[1] - x[0]) / float(rnd.columns.walks.unit[0]) / HOURLY_NOISE)
+    return sizes, moves
+
+
+@pytest.mark.parametrize(
+    ("effects", "kind", "slope"),
+    [(None, "price_jump", 0.0), (Effects(jump_reversion=0.8, hours=4), "price_jump", -0.8),
+     (Effects(spike_drift=1.5, hours=4), "volume_spike", 1.0)],
+)  # fmt: skip
+def test_after_an_anomaly_prices_go_where_they_were_told_to(effects: Effects | None, kind: str, slope: float) -> None:
+    sizes, moves = moves_after(effects, kind, after_h=5)
+    assert len(sizes) > 60
+    assert abs(np.polyfit(sizes, moves, 1)[0] - slope) < 0.35
+
+
+def test_planted_ladders_are_served_broken() -> None:
+    planted = world().truth(NOW - timedelta(days=3), NOW)["anomalies"]
+    broken = [a for a in planted if a["kind"] == "ladder_broken" and a["venue"] == "kalshi"]
+    assert len(broken) > 10
+    for anomaly in broken:
+        at = datetime.fromisoformat(anomaly["time"])
+        rows = [world().kalshi.find_market(ticker, at) for ticker in anomaly["markets"]]
+        cheap, dear = world().kalshi.market_bodies([row for row in rows if row], at)
+        edge = Decimal(dear["yes_bid_dollars"]) - Decimal(cheap["yes_ask_dollars"])
+        assert edge == Decimal(str(anomaly["size"])) > 0
+
+
+def test_unbroken_ladders_are_in_order() -> None:
+    found = 0
+    for family in (f for f in world().families["kalshi"] if f.kind == "threshold"):
+        prices = world().round_at(family, int(NOW.timestamp()) // SLOT_S).prices
+        assert (np.diff(prices, axis=0) <= 0).all()
+        found += 1
+    assert found > 3
+
+
+def test_both_venues_agree_on_a_pair_and_settle_it_alike() -> None:
+    source = GeneratedWorld(2, 3000)
+    slot = int(NOW.timestamp()) // SLOT_S
+    theirs = [family for family in source.families["polymarket"] if family.pair is not None]
+    apart = []
+    for mine, their in zip(source.pairs, theirs, strict=True):
+        one, other = source.round_at(mine, slot), source.round_at(their, slot)
+        assert bool(one.outcomes[0]) == bool(other.outcomes[0]) ^ their.inverted
+        fair = other.prices[0, slot - other.start]
+        apart.append(abs(one.prices[0, slot - one.start] - (1 - fair if their.inverted else fair)))
+    assert len(apart) > 40
+    assert max(apart) < 0.05
 
 
 def test_nothing_served_tells_what_is_planted() -> None:
     served = everything(world(), NOW).decode().lower()
     assert not any(word in served for word in ("planted", "look_alike", "look-alike", "anomaly", "spike", "seed"))
+
+
+@pytest.mark.parametrize("markets", [200, 3_000])
+def test_a_world_has_the_size_it_was_asked_for(markets: int) -> None:
+    source = GeneratedWorld(1, markets)
+    trading = sum(row.close_ts > NOW.timestamp() for row in source.kalshi.market_rows(NOW))
+    trading += sum(row.source.ends_ts > NOW.timestamp() for row in source.polymarket.market_rows(NOW))
+    assert abs(trading / markets - 1) < 0.1
+
+
+@settings(max_examples=15, deadline=None)
+@given(MOMENTS, st.integers(0, 10**6))
+def test_a_listing_says_what_a_single_market_says(now: datetime, pick: int) -> None:
+    """The listing reads all markets at once from arrays, histories read one round."""
+    now_ts = int(now.timestamp())
+    for venue, rows in (
+        ("kalshi", world().kalshi.market_rows(now)),
+        ("polymarket", world().polymarket.market_rows(now)),
+    ):
+        live = [row for row in rows if row.source.rnd.end > now_ts // SLOT_S]
+        row = live[pick % len(live)]
+        rnd, j = row.source.rnd, row.source.j
+        readings = world().read(venue, [row.source.name], now_ts)
+        if now_ts // SLOT_S < rnd.closes[j]:
+            bid, ask = rnd.quotes(np.array([now_ts // SLOT_S]))
+            assert (readings.bid[0], readings.ask[0]) == (bid[j, 0], ask[j, 0])
+        assert readings.volume[0] == rnd.volume_at(j, np.array([now_ts]))[0]
+        if readings.volume[0]:
+            traded = np.searchsorted(rnd.volumes[j], readings.volume[0]) - 1
+            assert readings.last[0] == rnd.trade_prices(np.array([rnd.start + traded]))[j, 0]
+
+
+def test_a_body_does_not_depend_on_what_else_is_asked_for() -> None:
+    kalshi, polymarket = world().kalshi, world().polymarket
+    together = kalshi.market_bodies(kalshi.market_rows(NOW), NOW)
+    assert together[::17] == [kalshi.market_bodies([row], NOW)[0] for row in kalshi.market_rows(NOW)[::17]]
+    events = [polymarket.event_body(row, NOW) for row in polymarket.event_rows(NOW)[::9]]
+    assert orjson.loads(orjson.dumps(polymarket.event_answers(polymarket.event_rows(NOW)[::9], NOW))) == events
+
+
+def test_shared_bets_grow_with_the_world_and_never_repeat_themselves() -> None:
+    source = GeneratedWorld(1, 10_000)
+    counts = Counter(f.bet is not None for f in source.families["kalshi"])
+    assert 0.04 < counts[True] / (10_000 / 2) < 0.06
+    generated = list(bets(1, 2_500))
+    for words in ([b.title for b in generated], [b.question for b in generated], [b.series for b in generated]):
+        assert len(set(words)) == len(words)
+    assert {b.difference for b in generated} == {""} | {d for _, differences in PATTERNS for d in differences}
+    assert 0.5 < sum(not b.difference for b in generated) / len(generated) < 0.75
+    assert sum(b.inverted for b in generated) > 100
+
+
+def test_no_two_topics_are_the_same() -> None:
+    for kind in ("exclusive", "threshold", "deadline", "binary"):
+        titles = [topic_of(kind, number, 4).title for number in range(16_000)]
+        assert len(set(titles)) == len(titles)
+
+
+def test_the_venues_order_their_markets_differently() -> None:
+    """Otherwise pairs could be read off the ids."""
+    ranks = [world().tables[venue].rank[: len(world().pairs)] for venue in VENUES]
+    assert abs(np.corrcoef(ranks[0], ranks[1])[0, 1]) < 0.5
+    series = [bet.series for bet in bets(1, 50)]
+    assert any(one > other for one, other in pairwise(series))
 
 
 def test_pairs_and_look_alikes_are_all_listed() -> None:
@@ -252,4 +400,4 @@ def test_pairs_and_look_alikes_are_all_listed() -> None:
 
 def test_a_time_before_the_world_is_refused() -> None:
     with pytest.raises(ValueError, match="begins on 2026-01-11"):
-        world().rounds("kalshi", int(datetime(2025, 6, 1, tzinfo=UTC).timestamp()) // SLOT_S)
+        world().listed("kalshi", int(datetime(2025, 6, 1, tzinfo=UTC).timestamp()) // SLOT_S)
