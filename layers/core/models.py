@@ -155,6 +155,7 @@ class OpenMarket:
     quoted_at: datetime
     fee_rate: Decimal | None
     fee_exponent: Decimal
+    yes_label: str = "Yes"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,11 @@ class Verdict:
 
 def judge_all(kalshi: Sequence[OpenMarket], polymarket: Sequence[OpenMarket]) -> list[Verdict]:
     """Every candidate pair judged by its titles and closing times. A market keeps one identity at most: its best."""
+    # What YES means must be told by the title alone: a title that several outcomes share, or a YES that is a name,
+    # can be paired upside down.
+    titles = Counter(market.title.casefold() for market in kalshi)
+    kalshi = [market for market in kalshi if titles[market.title.casefold()] == 1]
+    polymarket = [market for market in polymarket if market.yes_label.casefold() == "yes"]
     left = [read_facts(market.title, market.close_time) for market in kalshi]
     right = [read_facts(market.title, market.close_time) for market in polymarket]
     weights = _rarity(left, right)
@@ -94,7 +99,7 @@ def _refusals(a: Facts, b: Facts) -> list[str]:
     found = []
     if a.numbers != b.numbers:
         found.append(f"numbers differ: {_list(a.numbers)} and {_list(b.numbers)}")
-    if a.direction != b.direction and a.direction and b.direction:
+    if a.direction != b.direction:
         found.append("directions differ")
     if a.negated != b.negated:
         found.append("one is negated")

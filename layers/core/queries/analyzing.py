@@ -17,7 +17,7 @@ async def open_markets(connection: Connection) -> list[OpenMarket]:
     rows = await connection.fetch(
         """
         SELECT m.platform, m.market_id, m.event_id, m.title, coalesce(m.category, e.category, f.category) AS category,
-               m.close_time, m.yes_token,
+               m.close_time, m.yes_token, m.yes_label,
                coalesce(e.mutually_exclusive, false) AS mutually_exclusive,
                l.price, l.yes_price, l.no_price, l.volume, l.volume_24h, l.time AS quoted_at,
                m.fee_rate, m.fee_exponent, coalesce(e.fee_type, f.fee_type) AS fee_type,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -109,3 +110,15 @@ def test_no_crypto_look_alike_is_called_the_same() -> None:
     assert len(rows) == 160
     for row in rows:
         assert not is_same(row["kalshi_title"], row["polymarket_question"]), row
+
+
+def test_a_title_that_two_outcomes_share_is_no_bet_by_itself() -> None:
+    title = "Lakers vs Celtics on Dec 3?"
+    left = [market("kalshi", "LAL", title), market("kalshi", "BOS", title)]
+    assert judge_all(left, [market("polymarket", "P", title)]) == []
+
+
+def test_a_yes_that_is_a_name_is_not_paired() -> None:
+    title = "Lakers vs Celtics on Dec 3?"
+    named = replace(market("polymarket", "P", title), yes_label="Lakers")
+    assert judge_all([market("kalshi", "BOS", title)], [named]) == []
