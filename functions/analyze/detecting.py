@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import numpy as np
 
+from core.db import Connection
 from core.detect.detectors import MIN_HOURS, detect
 from core.detect.history import History
 from core.models import OpenMarket, Pattern
+from core.queries import analyzing
 
 HOURS = 72
 
 
-def build_history(markets: Sequence[OpenMarket], closes: Iterable[tuple[str, str, int, float, float]]) -> History:
-    """(N, HOURS) arrays, one row a market in the order given; the newest hour is the last column."""
+async def read_history(
+    connection: Connection, markets: Sequence[OpenMarket], now: datetime, timeout_s: float
+) -> History:
+    """(N, HOURS) arrays, one row a market in the order given; each hour holds its last snapshot, the newest last."""
     keys = [(market.platform, market.market_id) for market in markets]
     rows: dict[tuple[str, str], int] = {key: row for row, key in enumerate(keys)}
     price, volume = np.full((len(keys), HOURS), np.nan), np.full((len(keys), HOURS), np.nan)
-    for platform, market_id, age, close, counter in closes:
+    since = now - timedelta(hours=HOURS)
+    async for platform, market_id, ages, prices, volumes in analyzing.snapshots_by_market(
+        connection, since, now, timeout_s
+    ):
         row = rows.get((platform, market_id))
-        if row is not None and 0 <= age < HOURS:
-            price[row, HOURS - 1 - age] = np.nan if close is None else close
-            volume[row, HOURS - 1 - age] = np.nan if counter is None else counter
+        if row is None:
+            continue
+        age = np.array(ages)
+        oldest_first = np.argsort(-age, kind="stable")  # of several in one hour the newest is written last, and stays
+        columns = HOURS - 1 - age[oldest_first] // 3_600
+        price[row, columns] = np.array(prices, dtype=np.float64)[oldest_first]
+        volume[row, columns] = np.array(volumes, dtype=np.float64)[oldest_first]
     return History(
         keys=[(platform, market_id) for platform, market_id in keys],
         events=[market.event_id for market in markets],

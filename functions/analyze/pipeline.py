@@ -18,17 +18,21 @@ CACHE_GROUPS = ("insights", "arbitrage")
 
 async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
     """Each step reads, then works without a connection, then writes; what is published replaces what was."""
+    settings = run.settings
     async with run.transaction() as connection:
-        markets = await analyzing.open_markets(connection)
-        closes = await analyzing.hourly_closes(connection, run.now, detecting.HOURS)
-        alive = await analyzing.alive_insights(connection, run.now)
-    history = detecting.build_history(markets, closes)
+        ended = await analyzing.end_insights(connection, run.now)
+    if ended:
+        await run.cache.drop("insights")  # what is over must not be told for the minutes that this run takes
+    async with run.transaction() as connection:
+        alive = await analyzing.alive_insights(connection)
+        markets = await analyzing.open_markets(connection, run.now, settings.max_quote_age_s)
+        set_aside = await analyzing.set_aside(connection, run.now, settings.max_quote_age_s)
+        history = await detecting.read_history(connection, markets, run.now, settings.database_bulk_timeout_s)
     patterns = detecting.find(history)
 
     paired = await pairing.pair(run, markets)
     patterns = sorted([*patterns, *paired.gaps], key=lambda pattern: -pattern.score)
 
-    settings = run.settings
     selected, dropped = select(
         patterns, threshold=settings.analyze_score_threshold, most=settings.analyze_max_insights, alive=alive
     )
@@ -44,9 +48,11 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
 
     return {
         "funnel": funnel(len(markets), len(patterns), selected, dropped),
+        "set_aside": set_aside,
         "history": detecting.says(history),
         "patterns": len(loud),
         "pairs": paired.counts,
         "arbitrage": {"published": published, "withdrawn": withdrawn, "not_shown": dict(paired.not_shown)},
         "insights": explained,
+        "ended_with_their_market": ended,
     }

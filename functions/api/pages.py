@@ -74,7 +74,7 @@ async def render(resources: Resources) -> str:
         arbitrage=arbitrage,
         past=past,
         jobs=[(job, at, _ago(now, at)) for job, at in sorted(fresh["jobs"].items())],
-        open_markets=fresh["open_markets"],
+        venues=[(name, said["open"], _ago(now, said["swept_at"])) for name, said in fresh["venues"].items()],
         disclaimer=DISCLAIMER,
     )
 

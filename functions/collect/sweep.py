@@ -7,15 +7,16 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 
 from collect.venues import fail_if_all_down
-from core.errors import VenueError
+from core.errors import VenueAnswerError, VenueError
 from core.models import PLATFORMS, Market, Page, Platform
-from core.queries import collecting, jobs
+from core.queries import collecting
+from core.queries.collecting import LastSweep
 from core.runtime import Run
 from core.settings import CollectSettings
 from core.venues import kalshi
@@ -30,7 +31,7 @@ PRICE_SHARDS = 8
 
 @dataclass(slots=True)
 class Tally:
-    """What became of one venue's rows."""
+    """What became of one venue's rows. `error`: its listing was not read whole; `control_error`: nor the control's."""
 
     seen: set[str] = field(default_factory=set)
     seen_events: set[str] = field(default_factory=set)
@@ -40,8 +41,10 @@ class Tally:
     snapshots: int = 0
     new_terms: int = 0
     changed_status: int = 0
+    missing: int = 0
     unlisted: int = 0
     error: str | None = None
+    control_error: str | None = None
 
     def summary(self) -> dict[str, Any]:
         said = {
@@ -50,20 +53,19 @@ class Tally:
             "snapshots": self.snapshots,
             "new_terms": self.new_terms,
             "changed_status": self.changed_status,
+            "missing": self.missing,
             "unlisted": self.unlisted,
             "skipped": dict(self.skipped),
             "doubts": dict(self.doubts),
         }
-        return said | ({"error": self.error} if self.error else {})
+        errors = {"error": self.error, "control_error": self.control_error}
+        return said | {name: error for name, error in errors.items() if error}
 
 
 async def run(run: Run[CollectSettings]) -> dict[str, Any]:
     """Both venues side by side; one being down is said in the summary, both being down is a failed job."""
-    async with run.transaction() as connection:
-        last = await jobs.last_ok(connection, "collect")
-    control_due = _control_due(last, run.now, run.settings.control_sweep_every_s)
     async with open_lines(run.settings) as lines:
-        sweeps = (_collect(run, platform, lines[platform], control_due) for platform in PLATFORMS)
+        sweeps = (_collect(run, platform, lines[platform]) for platform in PLATFORMS)
         # Both to their end, whatever becomes of one: none may go on writing after the job has failed.
         ended = await asyncio.gather(*sweeps, return_exceptions=True)
     tallies: dict[Platform, Tally] = {}
@@ -76,33 +78,64 @@ async def run(run: Run[CollectSettings]) -> dict[str, Any]:
     return {platform: tally.summary() for platform, tally in tallies.items()} | {"prices_cached": cached}
 
 
+async def _collect(run: Run[CollectSettings], platform: Platform, lines: Lines) -> Tally:
+    tally = Tally()
+    async with run.transaction() as connection:
+        last = await collecting.last_sweep(connection, platform)
+    try:
+        await _sweep(run, platform, lines, tally, last)
+    except VenueError as error:
+        log.error("venue failed", extra={"platform": platform, "error": str(error)})
+        tally.error = str(error)
+        return tally
+    if not _control_due(last and last.controlled_at, run.now, run.settings.control_sweep_every_s):
+        return tally
+    try:
+        await _control(run, platform, lines, tally, last)
+    except VenueError as error:
+        log.error("control sweep failed", extra={"platform": platform, "error": str(error)})
+        tally.control_error = str(error)
+    return tally
+
+
 def _control_due(last: datetime | None, now: datetime, every_s: int) -> bool:
-    """Whether a multiple of `every_s` lies between the last good run and this one."""
+    """Whether a multiple of `every_s` lies between the last control sweep read whole and now."""
     if last is None or every_s == 0:
         return True
     return int(last.timestamp()) // every_s != int(now.timestamp()) // every_s
 
 
-async def _collect(run: Run[CollectSettings], platform: Platform, lines: Lines, control_due: bool) -> Tally:
-    tally = Tally()
-    venue, pages = VENUES[platform], run.settings.collect_max_pages
-    try:
-        await _store_sweep(run, venue.sweep(lines.listing, pages), tally)
-        if control_due:
-            await _store_sweep(run, venue.control_sweep(lines.listing, pages), tally, control=True)
-            if platform == "kalshi":
-                fees = await kalshi.fetch_series_fees(lines.listing)
-                async with run.transaction() as connection:
-                    await collecting.upsert_series_fees(connection, fees, run.now)
-    except VenueError as error:
-        log.error("venue failed", extra={"platform": platform, "error": str(error)})
-        tally.error = str(error)
-        return tally
-    if control_due:
-        # Only after both listings were read whole is absence a fact.
+async def _sweep(
+    run: Run[CollectSettings], platform: Platform, lines: Lines, tally: Tally, last: LastSweep | None
+) -> None:
+    await _store_sweep(run, VENUES[platform].sweep(lines.listing, run.settings.collect_max_pages), tally)
+    if last is not None:
+        _fail_if_shrunken(len(tally.seen), last.markets, run.now - last.swept_at, run.settings)
+    async with run.transaction() as connection:
+        tally.missing = await collecting.mark_swept(connection, platform, sorted(tally.seen), run.now)
+
+
+async def _control(
+    run: Run[CollectSettings], platform: Platform, lines: Lines, tally: Tally, last: LastSweep | None
+) -> None:
+    pages = VENUES[platform].control_sweep(lines.listing, run.settings.collect_max_pages)
+    await _store_sweep(run, pages, tally, control=True)
+    if platform == "kalshi":
+        fees = await kalshi.fetch_series_fees(lines.listing)
         async with run.transaction() as connection:
-            tally.unlisted = await collecting.mark_unlisted(connection, platform, sorted(tally.seen), run.now)
-    return tally
+            await collecting.upsert_series_fees(connection, fees, run.now)
+    if last is not None and last.controlled_at is not None and last.controlled_markets is not None:
+        _fail_if_shrunken(len(tally.seen), last.controlled_markets, run.now - last.controlled_at, run.settings)
+    # Only after both listings were read whole is absence a fact.
+    async with run.transaction() as connection:
+        tally.unlisted = await collecting.mark_controlled(connection, platform, sorted(tally.seen), run.now)
+
+
+def _fail_if_shrunken(markets: int, before: int, age: timedelta, settings: CollectSettings) -> None:
+    """A venue that answers 200 with a fraction of its markets is broken; one that goes on so for long has shrunk."""
+    doubted = age < timedelta(seconds=settings.listing_doubt_s) and markets < settings.listing_min_share * before
+    if doubted or (not markets and before):
+        raise VenueAnswerError(f"the listing held {markets} markets, the last one {before}")
 
 
 async def _store_sweep(

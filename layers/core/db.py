@@ -119,4 +119,6 @@ class translated:  # noqa: N801
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer within the deadline"
     return f"{type(error).__name__} {error}".strip()

@@ -14,7 +14,7 @@ PLATFORMS: tuple[Platform, ...] = ("kalshi", "polymarket")
 
 
 class MarketStatus(StrEnum):
-    """Where a market is in its life. Only OPEN can be traded; only FINAL has an outcome that will not change."""
+    """Where a market is in its life. Only OPEN is worth a bet; only FINAL has an outcome that will not change."""
 
     UNOPENED = "unopened"
     OPEN = "open"
@@ -137,7 +137,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class OpenMarket:
-    """A tradable market as analysis sees it. `fee_rate` None means that its taker fee is unknown."""
+    """A tradable market as analysis sees it. `fee_rate` None means that its taker fee is unknown.
+
+    `quoted_at` is when the venue last showed these prices, changed or not.
+    """
 
     platform: Platform
     market_id: str
@@ -156,6 +159,7 @@ class OpenMarket:
     fee_rate: Decimal | None
     fee_exponent: Decimal
     yes_label: str = "Yes"
+    no_label: str = "No"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from analyze import pipeline
 from analyze.jobs import WORK
 from core.agent.prompt import VERSION
 from core.errors import JobOverlap
-from core.runtime import run_job
+from core.runtime import Run, run_job
 from core.settings import AnalyzeSettings
 from tests.analyze.conftest import NOW, MakeRun, Outside, rows
 
@@ -63,6 +63,23 @@ async def test_an_insight_carries_its_evidence_price_model_and_cost(make_run: Ma
         assert insight["suggested_position"] == "WAIT" or insight["net_edge_cents"] > 0
 
 
+async def read_again(run: Run[AnalyzeSettings]) -> None:
+    """The venues were swept when this run began, and nothing had changed."""
+    async with run.transaction() as connection:
+        await connection.execute("UPDATE venue_sweeps SET swept_at = $1", run.now)
+
+
+async def test_of_a_venue_that_was_not_read_lately_nothing_is_told(make_run: MakeRun, outside: Outside) -> None:
+    run = await make_run("analyze", NOW + timedelta(minutes=30), **outside.settings())
+    async with run.transaction() as connection:
+        await connection.execute("UPDATE venue_sweeps SET swept_at = $1 WHERE platform = 'kalshi'", run.now)
+    summary = await pipeline.run(run)
+    assert summary["set_aside"]["polymarket not read lately"] > 0
+    assert {row["platform"] for row in await rows(run, "SELECT platform FROM ai_insights")} == {"kalshi"}
+    assert await rows(run, "SELECT platform FROM patterns WHERE platform = 'polymarket'") == []
+    assert summary["arbitrage"]["published"] == 0
+
+
 async def test_a_second_run_leaves_living_insights_alone_and_renews_expired_ones(
     make_run: MakeRun, outside: Outside
 ) -> None:
@@ -71,6 +88,7 @@ async def test_a_second_run_leaves_living_insights_alone_and_renews_expired_ones
     told = {(r["platform"], r["market_id"]) for r in await rows(first, "SELECT * FROM ai_insights")}
 
     soon = await make_run("analyze", NOW + timedelta(minutes=15), **outside.settings(), analyze_max_insights=3)
+    await read_again(soon)
     summary = await pipeline.run(soon)
     assert summary["funnel"]["dropped"]["insight still alive"] >= 3
     fresh = await rows(soon, "SELECT * FROM ai_insights WHERE created_at > $1", NOW)
@@ -79,6 +97,7 @@ async def test_a_second_run_leaves_living_insights_alone_and_renews_expired_ones
     async with soon.transaction() as connection:
         await connection.execute("UPDATE ai_insights SET expires_at = $1::timestamptz + interval '20 minutes'", NOW)
     late = await make_run("analyze", NOW + timedelta(minutes=30), **outside.settings(), analyze_max_insights=3)
+    await read_again(late)
     await pipeline.run(late)
     over = await rows(late, "SELECT * FROM ai_insights WHERE status = 'expired'")
     assert {(row["platform"], row["market_id"]) for row in over} >= told
@@ -113,7 +132,9 @@ async def test_the_days_budget_stops_the_analyst_and_says_what_was_left(
     ]
     later = await pipeline.run(await make_run("analyze", NOW + timedelta(minutes=15), **tight))
     assert later["insights"] == {"published": 0, "not_published": {"daily budget spent": 5}}
-    tomorrow = await pipeline.run(await make_run("analyze", NOW + timedelta(days=1), **tight))
+    next_day = await make_run("analyze", NOW + timedelta(days=1), **tight)
+    await read_again(next_day)
+    tomorrow = await pipeline.run(next_day)
     assert tomorrow["insights"]["published"] == 1
 
 

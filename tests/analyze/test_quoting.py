@@ -57,7 +57,7 @@ async def paired(make_run: MakeRun, outside: Outside, books: Books) -> pairing.P
         given = outside.settings() | {"kalshi_base_url": url, "polymarket_clob_url": url}
         run = await make_run("analyze", NOW, **given)
         async with run.transaction() as connection:
-            markets = await analyzing.open_markets(connection)
+            markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
         return await pairing.pair(run, markets)
 
 

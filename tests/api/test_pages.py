@@ -10,6 +10,7 @@ import pytest
 
 from core import db
 from core.models import Tier
+from core.queries import collecting
 from tests.api.conftest import Api, Clock, MakeApi
 from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight
 from tests.conftest import NOW
@@ -117,10 +118,12 @@ async def test_the_page_says_how_fresh_it_is(api: Api, connection: db.Connection
         NOW - 5 * HOUR,
     )
     await insert_insight(connection, "one")
+    await collecting.mark_swept(connection, "kalshi", [], NOW - timedelta(minutes=9))
+    await connection.execute("UPDATE markets SET missing_since = NULL")
     text = Seen(await page(api)).text
     assert "collect 7 min ago" in text
     assert "analyze 5 h ago" in text
-    assert "kalshi 1" in text
+    assert "kalshi 1, read 9 min ago" in text
     assert "no job has ended well" not in text
 
 

@@ -7,14 +7,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from collect import settle, sweep
+from core import db
 from core.errors import JobFailed
 from core.models import PLATFORMS
+from core.queries import collecting
 from core.runtime import Run
 from core.settings import CollectSettings
 from tests.conftest import NOW
-from tests.core.wire import Replay
+from tests.core.making import make_market
+from tests.core.wire import Replay, telling
 
 MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
 
@@ -90,3 +95,50 @@ async def test_one_venue_down_settles_the_other_and_both_down_fail(
     await pool.execute("UPDATE markets SET status = 'closed', result = NULL, payout = NULL")
     with pytest.raises(JobFailed, match="no venue could be read"):
         await settle.run(await make_run("settle", replay.now, **settings))
+
+
+class Choosy:
+    """A Kalshi that refuses every request with BAD in it, and a Polymarket that knows nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.down_after = 10**6
+
+    def __call__(self, request: Request) -> Response:
+        tickers = [name for name in request.query_params.get("tickers", "").split(",") if name]
+        self.asked.append(len(tickers))
+        if "BAD" in tickers:
+            return JSONResponse({"error": "no"}, 400)
+        if len(self.asked) > self.down_after:
+            return JSONResponse({}, 503)
+        rows = [{"ticker": t, "status": "finalized", "result": "yes", "settlement_value_dollars": "1"} for t in tickers]
+        return JSONResponse({"markets": rows, "cursor": ""})
+
+
+async def end(pool: Any, *market_ids: str) -> None:
+    async with db.acquire(pool, 5) as connection, connection.transaction():
+        markets = [make_market(market_id, close_time=NOW - timedelta(hours=1)) for market_id in market_ids]
+        await collecting.stage(connection, markets)
+        await collecting.upsert_terms(connection, markets, NOW - timedelta(hours=2))
+
+
+async def test_an_id_that_the_venue_chokes_on_costs_no_other_market_its_outcome(make_run: MakeRun, pool: Any) -> None:
+    await end(pool, *(f"M{number}" for number in range(30)), "BAD")
+    with telling(Choosy()) as told:
+        summary = await settle.run(await make_run("settle", NOW, **told.settings))
+        assert summary["kalshi"] == {"due": 31, "found": 30, "final": 30, "changed": 30, "refused": 1}
+        again = await settle.run(await make_run("settle", NOW, **told.settings))
+        assert again["kalshi"] == {"due": 1, "found": 0, "final": 0, "changed": 0, "refused": 1}
+
+
+async def test_what_was_settled_before_the_venue_went_away_stays_settled(make_run: MakeRun, pool: Any) -> None:
+    await end(pool, *(f"M{number:03}" for number in range(250)))
+    venue = Choosy()
+    venue.down_after = 2
+    with telling(venue) as told:
+        summary = await settle.run(await make_run("settle", NOW, **(told.settings | {"http_attempts": 1})))
+        assert "503" in summary["kalshi"]["error"]
+        assert await pool.fetchval("SELECT count(*) FROM markets WHERE status = 'final'") == 200
+        venue.down_after = 10**6
+        summary = await settle.run(await make_run("settle", NOW, **told.settings))
+    assert summary["kalshi"]["due"] == 50

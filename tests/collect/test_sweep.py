@@ -119,12 +119,12 @@ async def test_a_vanished_market_is_unlisted_only_after_both_listings_were_read_
     with telling(listing) as told:
         await sweep.run(await make_run("collect", NOW, **told.settings))
         listing.names, listing.fail_markets = ["A"], True
-        summary = await sweep.run(await make_run("collect", NOW + QUARTER, **told.settings))
-        assert "400" in summary["kalshi"]["error"]
-        assert await unlisted(pool) == []
+        summary = await sweep.run(await make_run("collect", NOW + 4 * QUARTER, **told.settings))
+        assert "400" in summary["kalshi"]["control_error"]
+        assert (summary["kalshi"]["missing"], await unlisted(pool)) == (1, [])
         listing.fail_markets = False
-        summary = await sweep.run(await make_run("collect", NOW + 2 * QUARTER, **told.settings))
-        assert summary["kalshi"]["unlisted"] == 1
+        summary = await sweep.run(await make_run("collect", NOW + 5 * QUARTER, **told.settings))
+        assert summary["kalshi"]["unlisted"] == 1, "the control sweep that failed is made up for by the next run"
         assert await unlisted(pool) == ["B"]
 
 
@@ -145,6 +145,8 @@ class Listing:
         if path == "/kalshi/events":
             if cursor >= self.fail_from_page:
                 return JSONResponse({"error": "gone"}, 400)
+            if not self.names:
+                return JSONResponse({"events": [], "cursor": ""})
             name = self.names[cursor]
             market = {"ticker": name, "status": "active", "yes_ask_dollars": "0.5", "title": name}
             more = str(cursor + 1) if cursor + 1 < len(self.names) else ""
@@ -175,6 +177,33 @@ async def test_a_market_listed_twice_is_stored_once_and_counted(make_run: MakeRu
         summary = await sweep.run(await make_run("collect", NOW, **told.settings))
     assert summary["kalshi"]["skipped"] == {"listed twice": 2}
     assert await pool.fetchval("SELECT count(*) FROM market_snapshots") == 2
+
+
+@pytest.mark.parametrize("left", [0, 4])
+async def test_a_listing_that_holds_a_fraction_of_the_last_one_proves_no_absence(
+    make_run: MakeRun, pool: Any, left: int
+) -> None:
+    listing = Listing([f"M{number}" for number in range(10)])
+    with telling(listing) as told:
+        await sweep.run(await make_run("collect", NOW, **told.settings))
+        listing.names = listing.names[:left]
+        summary = await sweep.run(await make_run("collect", NOW + QUARTER, **told.settings, control_sweep_every_s=0))
+    assert summary["kalshi"]["error"] == f"the listing held {left} markets, the last one 10"
+    assert await unlisted(pool) == []
+    assert await pool.fetchval("SELECT count(*) FROM markets WHERE missing_since IS NOT NULL") == 0
+    assert await pool.fetchval("SELECT swept_at FROM venue_sweeps WHERE platform = 'kalshi'") == NOW
+
+
+async def test_a_listing_that_stays_shrunken_is_believed_unless_it_is_empty(make_run: MakeRun, pool: Any) -> None:
+    listing = Listing([f"M{number}" for number in range(10)])
+    with telling(listing) as told:
+        await sweep.run(await make_run("collect", NOW, **told.settings))
+        listing.names = ["M0"]
+        summary = await sweep.run(await make_run("collect", NOW + 4 * QUARTER, **told.settings))
+        assert (summary["kalshi"]["missing"], summary["kalshi"]["unlisted"]) == (9, 9)
+        listing.names = []
+        summary = await sweep.run(await make_run("collect", NOW + 99 * QUARTER, **told.settings))
+        assert "0 markets" in summary["kalshi"]["error"]
 
 
 @pytest.mark.parametrize(("down", "up"), [("kalshi", "polymarket"), ("polymarket", "kalshi")])

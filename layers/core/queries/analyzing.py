@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,24 +11,48 @@ from core.arbitrage.fees import kalshi_rate
 from core.db import Connection, storable
 from core.models import OpenMarket, Pattern, Platform
 
+# Of a market that can be bet on as shown: its venue's whole listing was read lately and had it, and its end is ahead.
+_CURRENT = """
+m.missing_since IS NULL AND v.swept_at > $1::timestamptz - make_interval(secs => $2)
+AND (m.close_time IS NULL OR m.close_time > $1)
+"""
 
-async def open_markets(connection: Connection) -> list[OpenMarket]:
-    """Every open, listed market with its latest quote and its fee facts, in the order of its keys."""
+
+async def open_markets(connection: Connection, now: datetime, max_quote_age_s: float) -> list[OpenMarket]:
+    """Every open market whose quote is current, with its fee facts, in the order of its keys."""
     rows = await connection.fetch(
-        """
+        f"""
         SELECT m.platform, m.market_id, m.event_id, m.title, coalesce(m.category, e.category, f.category) AS category,
-               m.close_time, m.yes_token, m.yes_label,
+               m.close_time, m.yes_token, m.yes_label, m.no_label,
                coalesce(e.mutually_exclusive, false) AS mutually_exclusive,
-               l.price, l.yes_price, l.no_price, l.volume, l.volume_24h, l.time AS quoted_at,
+               l.price, l.yes_price, l.no_price, l.volume, l.volume_24h, v.swept_at AS quoted_at,
                m.fee_rate, m.fee_exponent, coalesce(e.fee_type, f.fee_type) AS fee_type,
                coalesce(e.fee_multiplier, f.fee_multiplier) AS fee_multiplier
-        FROM markets m JOIN market_latest l USING (platform, market_id)
+        FROM markets m JOIN market_latest l USING (platform, market_id) JOIN venue_sweeps v USING (platform)
         LEFT JOIN events e USING (platform, event_id)
         LEFT JOIN series_fees f ON m.platform = 'kalshi' AND f.series = e.series
-        WHERE m.status = 'open' AND m.listed ORDER BY m.platform, m.market_id
-        """
+        WHERE m.status = 'open' AND m.listed AND {_CURRENT} ORDER BY m.platform, m.market_id
+        """,  # noqa: S608  a constant of our own
+        now,
+        max_quote_age_s,
     )
     return [_open_market(dict(row)) for row in rows]
+
+
+async def set_aside(connection: Connection, now: datetime, max_quote_age_s: float) -> dict[str, int]:
+    """How many open, listed markets analysis leaves out, by the first reason that holds."""
+    rows = await connection.fetch(
+        f"""
+        SELECT CASE WHEN m.close_time <= $1 THEN 'past its closing time'
+                    WHEN m.missing_since IS NOT NULL THEN 'not in the last listing'
+                    ELSE m.platform || ' not read lately' END AS reason, count(*) AS markets
+        FROM markets m LEFT JOIN venue_sweeps v USING (platform)
+        WHERE m.status = 'open' AND m.listed AND ({_CURRENT}) IS NOT TRUE GROUP BY reason ORDER BY reason
+        """,  # noqa: S608  a constant of our own
+        now,
+        max_quote_age_s,
+    )
+    return {row["reason"]: row["markets"] for row in rows}
 
 
 def _open_market(values: dict[str, Any]) -> OpenMarket:
@@ -39,22 +63,26 @@ def _open_market(values: dict[str, Any]) -> OpenMarket:
     return OpenMarket(**values)
 
 
-async def hourly_closes(connection: Connection, now: datetime, hours: int) -> list[tuple[str, str, int, Any, Any]]:
-    """(platform, market_id, age in hours, price, volume): the last snapshot of each of the last `hours` hours."""
-    rows = await connection.fetch(
+async def snapshots_by_market(
+    connection: Connection, since: datetime, until: datetime, timeout_s: float
+) -> AsyncIterator[tuple[str, str, list[int], list[float | None], list[float | None]]]:
+    """(platform, market_id, seconds before `until`, price, volume) of each open market, newest or oldest first alike.
+
+    Streamed: the whole is hundreds of megabytes of Python objects at 100,000 markets. Needs a transaction.
+    """
+    async for row in connection.cursor(
         """
-        SELECT DISTINCT ON (s.platform, s.market_id, age) s.platform, s.market_id,
-               floor(extract(epoch FROM $1::timestamptz - s.time) / 3600)::int AS age,
-               s.price::float8, s.volume::float8
+        SELECT s.platform, s.market_id, array_agg(extract(epoch FROM $2::timestamptz - s.time)::int),
+               array_agg(s.price::float8), array_agg(s.volume::float8)
         FROM market_snapshots s JOIN markets m USING (platform, market_id)
-        WHERE s.time > $1::timestamptz - make_interval(hours => $2) AND s.time <= $1
-          AND m.status = 'open' AND m.listed
-        ORDER BY s.platform, s.market_id, age, s.time DESC
+        WHERE s.time > $1 AND s.time <= $2 AND m.status = 'open' AND m.listed GROUP BY s.platform, s.market_id
         """,
-        now,
-        hours,
-    )
-    return [tuple(row) for row in rows]
+        since,
+        until,
+        prefetch=1_000,
+        timeout=timeout_s,
+    ):
+        yield tuple(row)
 
 
 async def rules_of(connection: Connection, platform: Platform, market_ids: Sequence[str]) -> dict[str, str]:
@@ -144,12 +172,25 @@ async def replace_opportunities(
     return len(rows), len(set(first_seen) - again)
 
 
-async def alive_insights(connection: Connection, now: datetime) -> set[tuple[str, str]]:
-    """(platform, market_id) of insights that still stand, after those whose time is up are marked so."""
+async def end_insights(connection: Connection, now: datetime) -> int:
+    """Marks insights whose time is up, and ends those whose market trades no more. Returns how many of the latter."""
     await connection.execute(
         "UPDATE ai_insights SET status = 'expired', ended_at = expires_at WHERE status = 'active' AND expires_at <= $1",
         now,
     )
+    status = await connection.execute(
+        """
+        UPDATE ai_insights i SET status = 'closed', ended_at = $1 FROM markets m
+        WHERE i.status = 'active' AND m.platform = i.platform AND m.market_id = i.market_id
+          AND NOT (m.status = 'open' AND m.listed)
+        """,
+        now,
+    )
+    return int(status.split()[-1])
+
+
+async def alive_insights(connection: Connection) -> set[tuple[str, str]]:
+    """(platform, market_id) of the insights that stand, after `end_insights`."""
     rows = await connection.fetch("SELECT platform, market_id FROM ai_insights WHERE status = 'active'")
     return {(row["platform"], row["market_id"]) for row in rows}
 

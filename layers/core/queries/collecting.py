@@ -7,6 +7,7 @@ and the comparison cannot be stale: it happens in the transaction that writes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -36,6 +37,16 @@ ON CONFLICT (platform, market_id) DO UPDATE SET
     fee_kind = excluded.fee_kind, fee_rate = excluded.fee_rate, fee_exponent = excluded.fee_exponent,
     terms_digest = excluded.terms_digest, raw_data = excluded.raw_data, terms_seen_at = excluded.terms_seen_at
 """
+
+
+@dataclass(frozen=True, slots=True)
+class LastSweep:
+    """When a venue's listing was last read whole and how many markets it held; `controlled`: both listings."""
+
+    swept_at: datetime
+    markets: int
+    controlled_at: datetime | None
+    controlled_markets: int | None
 
 
 async def upsert_events(connection: Connection, events: Iterable[Event]) -> None:
@@ -209,12 +220,56 @@ async def insert_changed_snapshots(connection: Connection, now: datetime, every_
     return count
 
 
-async def mark_unlisted(connection: Connection, platform: Platform, seen: Sequence[str], now: datetime) -> int:
-    """After a complete sweep: open markets that were not in it are listed no more (settling finds out why)."""
+async def last_sweep(connection: Connection, platform: Platform) -> LastSweep | None:
+    """None before the first listing that was read whole."""
+    row = await connection.fetchrow(
+        "SELECT swept_at, markets, controlled_at, controlled_markets FROM venue_sweeps WHERE platform = $1", platform
+    )
+    return None if row is None else LastSweep(**row)
+
+
+async def mark_swept(connection: Connection, platform: Platform, seen: Sequence[str], now: datetime) -> int:
+    """After a sweep read whole: notes which listed markets were not in it and which are back. Returns the former."""
+    await connection.execute(
+        """
+        INSERT INTO venue_sweeps (platform, swept_at, markets) VALUES ($1, $2, $3)
+        ON CONFLICT (platform) DO UPDATE SET swept_at = excluded.swept_at, markets = excluded.markets
+        """,
+        platform,
+        now,
+        len(seen),
+    )
+    rows = await connection.fetch(
+        """
+        UPDATE markets m SET missing_since = CASE WHEN k.seen THEN NULL ELSE $3::timestamptz END
+        FROM (
+            SELECT market_id, s.id IS NOT NULL AS seen
+            FROM markets LEFT JOIN unnest($2::text[]) AS s(id) ON s.id = market_id
+            WHERE platform = $1 AND (listed AND status <> 'final' OR missing_since IS NOT NULL)
+        ) AS k
+        WHERE m.platform = $1 AND m.market_id = k.market_id AND k.seen = (m.missing_since IS NOT NULL)
+        RETURNING k.seen
+        """,
+        platform,
+        list(seen),
+        now,
+    )
+    return sum(not row["seen"] for row in rows)
+
+
+async def mark_controlled(connection: Connection, platform: Platform, seen: Sequence[str], now: datetime) -> int:
+    """After both listings were read whole: what was in neither is listed no more (settling finds out why)."""
+    await connection.execute(
+        "UPDATE venue_sweeps SET controlled_at = $2, controlled_markets = $3 WHERE platform = $1",
+        platform,
+        now,
+        len(seen),
+    )
     status = await connection.execute(
         """
-        UPDATE markets SET listed = false, status_seen_at = $3
-        WHERE platform = $1 AND listed AND status <> 'final' AND NOT market_id = ANY($2::text[])
+        UPDATE markets m SET listed = false, status_seen_at = $3
+        WHERE platform = $1 AND listed AND status <> 'final'
+          AND NOT EXISTS (SELECT FROM unnest($2::text[]) AS s(id) WHERE s.id = m.market_id)
         """,
         platform,
         list(seen),
@@ -309,8 +364,8 @@ async def insert_candles(connection: Connection, platform: Platform, candles: Se
     return int(status.split()[-1])
 
 
-async def delete_old_snapshots(connection: Connection, before: datetime) -> int:
-    status = await connection.execute("DELETE FROM market_snapshots WHERE time < $1", before)
+async def delete_old_snapshots(connection: Connection, before: datetime, timeout_s: float) -> int:
+    status = await connection.execute("DELETE FROM market_snapshots WHERE time < $1", before, timeout=timeout_s)
     return int(status.split()[-1])
 
 
@@ -319,7 +374,8 @@ async def latest_prices(connection: Connection) -> list[tuple[str, str, str | No
     rows = await connection.fetch(
         """
         SELECT l.platform, l.market_id, l.price::text, l.yes_price::text, l.no_price::text, l.time::text
-        FROM market_latest l JOIN markets m USING (platform, market_id) WHERE m.status = 'open' AND m.listed
+        FROM market_latest l JOIN markets m USING (platform, market_id)
+        WHERE m.status = 'open' AND m.listed AND m.missing_since IS NULL
         """
     )
     return [tuple(row) for row in rows]

@@ -9,12 +9,12 @@ from typing import Any
 from core.db import Connection
 
 _INSIGHT = """
-SELECT id::text, platform, market_id, market_title, pattern_type, pattern_score::float8, category, ai_recommendation,
-       confidence_score::float8, confidence_basis, win_probability::float8, one_liner, reasoning, risk_factors,
-       suggested_position, edge_explanation, time_sensitivity, net_edge_cents::float8, evidence,
-       price_at_emission::float8, yes_price_at_emission::float8, no_price_at_emission::float8, model, created_at,
-       expires_at
-FROM ai_insights
+SELECT i.id::text, i.platform, i.market_id, i.market_title, m.yes_label AS yes_means, m.no_label AS no_means,
+       i.pattern_type, i.pattern_score::float8, i.category, i.ai_recommendation, i.confidence_score::float8,
+       i.confidence_basis, i.win_probability::float8, i.one_liner, i.reasoning, i.risk_factors, i.suggested_position,
+       i.edge_explanation, i.time_sensitivity, i.net_edge_cents::float8, i.evidence, i.price_at_emission::float8,
+       i.yes_price_at_emission::float8, i.no_price_at_emission::float8, i.model, i.created_at, i.expires_at
+FROM ai_insights i JOIN markets m USING (platform, market_id)
 """
 
 
@@ -24,10 +24,10 @@ async def insights_alive(
     """Insights that stood at `at`: published by then and not yet over, the best first."""
     rows = await connection.fetch(
         f"""{_INSIGHT}
-        WHERE created_at <= $1 AND expires_at > $1 AND (ended_at IS NULL OR ended_at > $1)
-          AND ($2::text IS NULL OR category = $2)
-        ORDER BY array_position(ARRAY['STRONG_BET', 'GOOD_BET', 'CAUTION', 'AVOID'], ai_recommendation),
-                 net_edge_cents DESC NULLS LAST, confidence_score DESC NULLS LAST, created_at DESC, id
+        WHERE i.created_at <= $1 AND i.expires_at > $1 AND (i.ended_at IS NULL OR i.ended_at > $1)
+          AND ($2::text IS NULL OR i.category = $2)
+        ORDER BY array_position(ARRAY['STRONG_BET', 'GOOD_BET', 'CAUTION', 'AVOID'], i.ai_recommendation),
+                 i.net_edge_cents DESC NULLS LAST, i.confidence_score DESC NULLS LAST, i.created_at DESC, i.id
         LIMIT $3""",
         at,
         category,
@@ -41,8 +41,8 @@ async def insights_by_id(
 ) -> list[dict[str, Any]]:
     """These insights in the order given, whatever became of them since, without those published later."""
     rows = await connection.fetch(
-        f"{_INSIGHT} WHERE id = ANY($1::uuid[]) AND created_at <= $2 AND ($3::text IS NULL OR category = $3) "
-        "ORDER BY array_position($1::uuid[], id)",
+        f"{_INSIGHT} WHERE i.id = ANY($1::uuid[]) AND i.created_at <= $2 AND ($3::text IS NULL OR i.category = $3) "
+        "ORDER BY array_position($1::uuid[], i.id)",
         list(ids),
         published_by,
         category,
@@ -81,24 +81,29 @@ async def latest_digest(connection: Connection, at: datetime) -> dict[str, Any] 
 
 
 async def freshness(connection: Connection) -> dict[str, Any]:
-    """When each pipeline job last ended well, and how many open markets each venue has."""
+    """When each pipeline job last ended well; of each venue how many markets are open and when it was read whole."""
     jobs = await connection.fetch(
         "SELECT job, max(started_at) AS at FROM job_runs "
         "WHERE status = 'ok' AND job IN ('collect', 'analyze', 'digest') GROUP BY job"
     )
-    markets = await connection.fetch(
-        "SELECT platform, count(*) AS open FROM markets WHERE status = 'open' AND listed GROUP BY platform"
+    venues = await connection.fetch(
+        """
+        SELECT v.platform, v.swept_at, count(m.market_id) AS open FROM venue_sweeps v
+        LEFT JOIN markets m ON m.platform = v.platform AND m.status = 'open' AND m.listed AND m.missing_since IS NULL
+        GROUP BY v.platform ORDER BY v.platform
+        """
     )
     return {
         "jobs": {row["job"]: row["at"] for row in jobs},
-        "open_markets": {row["platform"]: row["open"] for row in markets},
+        "venues": {row["platform"]: {"open": row["open"], "swept_at": row["swept_at"]} for row in venues},
     }
 
 
 async def settled_or_expired(connection: Connection, at: datetime, limit: int) -> list[dict[str, Any]]:
-    """Insights whose time was over at `at`: what a public page may show."""
+    """Insights whose time was over at `at` or whose market settled: what a public page may show."""
     rows = await connection.fetch(
-        f"{_INSIGHT} WHERE expires_at <= $1 ORDER BY expires_at DESC, id LIMIT $2",
+        f"{_INSIGHT} WHERE i.expires_at <= $1 OR m.status = 'final' "
+        "ORDER BY least(i.expires_at, i.ended_at) DESC, i.id LIMIT $2",
         at,
         limit,
     )

@@ -4,7 +4,8 @@ Oddities that bite, each handled where it is met:
 - Paging: send `after_cursor`; any other name is ignored and gives page 1 for ever. Limits are silently clamped to 100,
   so a short page is not the last: only an absent `next_cursor` is.
 - `outcomes`, `outcomePrices`, `clobTokenIds` are JSON inside strings, or lists, or missing.
-- active stays true after closing: open is closed=false and active and acceptingOrders.
+- active stays true after closing: open is closed=false and active and acceptingOrders, and no outcome proposed yet
+  (from then on its price is a bet on the resolution, not on the question, though it trades on).
 - near-1 prices of a proposed or disputed market are no result; only closed and `resolved` is.
 - bestBid, bestAsk, lastTradePrice belong to outcome[0]; 0 and 1 are how an empty side is said.
 - Volumes are dollars. Fees: `feeSchedule` per market; takerBaseFee and base_fee are legacy and mean nothing.
@@ -246,6 +247,8 @@ def _status(row: dict[str, Any]) -> MarketStatus:
         return _UNRESOLVED.get(uma, MarketStatus.CLOSED) if isinstance(uma, str) else MarketStatus.CLOSED
     if row.get("active") is not True:
         return MarketStatus.UNOPENED
+    if isinstance(uma, str) and uma in _UNRESOLVED:
+        return _UNRESOLVED[uma]
     if row.get("acceptingOrders") is True:
         return MarketStatus.OPEN
     return MarketStatus.PAUSED

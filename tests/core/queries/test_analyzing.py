@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from core import db
-from core.models import Event, FeeFacts, Pattern
-from core.queries import analyzing, collecting
+from core.models import PLATFORMS, Event, FeeFacts, MarketStatus, Pattern
+from core.queries import analyzing, collecting, serving
+from tests.api.rows import insert_insight
 from tests.core.making import make_market
 
 NOW = datetime(2026, 11, 22, 13, 5, tzinfo=UTC)
@@ -20,6 +23,11 @@ async def store(connection: db.Connection, *markets: Any, at: datetime = NOW) ->
     await collecting.upsert_terms(connection, list(markets), at)
     await collecting.mark_staged_statuses(connection, at, listed=True)
     await collecting.insert_changed_snapshots(connection, at, 3_600)
+
+
+async def sweep(connection: db.Connection, *market_ids: str, at: datetime = NOW) -> None:
+    for platform in PLATFORMS:
+        await collecting.mark_swept(connection, platform, market_ids, at)
 
 
 def pattern(**given: Any) -> Pattern:
@@ -60,7 +68,8 @@ async def test_an_open_markets_fee_is_unknown_until_its_venue_says_it(connection
         await store(
             connection, make_market("K"), make_market("P", "polymarket"), make_market("Q", "polymarket", fee=fee)
         )
-    markets = {market.market_id: market for market in await analyzing.open_markets(connection)}
+        await sweep(connection, "K", "P", "Q")
+    markets = {market.market_id: market for market in await analyzing.open_markets(connection, NOW, 1_800)}
     assert markets["K"].fee_rate is None
     assert markets["P"].fee_rate is None
     assert (markets["Q"].fee_rate, markets["Q"].fee_exponent) == (Decimal("0.04"), Decimal(2))
@@ -118,13 +127,68 @@ async def test_an_opportunity_that_was_over_begins_anew_only_after_its_status_wa
     assert [tuple(row) for row in stored] == [("expired", None, NOW), ("active", None, back)]
 
 
-async def test_history_is_the_last_price_of_each_hour(connection: db.Connection) -> None:
-    for minutes, last in ((130, "0.30"), (70, "0.40"), (65, "0.41"), (5, "0.50")):
+async def test_snapshots_of_open_markets_come_by_market_with_their_ages(connection: db.Connection) -> None:
+    for minutes, last in ((180, "0.30"), (70, "0.40"), (5, "0.50")):
         quiet = make_market("K", yes=None, no=None, last=last, volume=str(1_000 - minutes))
+        over = make_market("L", status=MarketStatus.OPEN if minutes > 100 else MarketStatus.CLOSED)
         async with connection.transaction():
-            await store(connection, quiet, at=NOW - timedelta(minutes=minutes))
-    closes = await analyzing.hourly_closes(connection, NOW, 72)
-    assert [(age, close) for _, _, age, close, _ in closes] == [(0, 0.5), (1, 0.41), (2, 0.3)]
+            await store(connection, quiet, over, at=NOW - timedelta(minutes=minutes))
+            await collecting.mark_staged_statuses(connection, NOW, listed=True)
+    async with connection.transaction():
+        read = analyzing.snapshots_by_market(connection, NOW - timedelta(hours=3), NOW, 5)
+        ((platform, market_id, *columns),) = [found async for found in read]
+    assert (platform, market_id) == ("kalshi", "K")
+    ages, prices, volumes = columns
+    assert sorted(zip(ages, prices, volumes, strict=True)) == [(300, 0.5, 995.0), (4_200, 0.4, 930.0)]
+
+
+async def test_a_market_is_analysed_only_while_its_quote_is_current(connection: db.Connection) -> None:
+    day = timedelta(days=1)
+    async with connection.transaction():
+        await store(
+            connection,
+            make_market("current"),
+            make_market("endless", close_time=None),
+            make_market("past", close_time=NOW),
+            make_market("missing"),
+            make_market("P", "polymarket"),
+            at=NOW - day,
+        )
+        await collecting.mark_swept(connection, "kalshi", ["current", "endless", "past"], NOW - timedelta(minutes=10))
+
+    async def analysed(now: datetime) -> set[str]:
+        return {market.market_id for market in await analyzing.open_markets(connection, now, 1_800)}
+
+    assert await analysed(NOW) == {"current", "endless"}, "unchanged since a day, but shown ten minutes ago"
+    assert await analyzing.set_aside(connection, NOW, 1_800) == {
+        "not in the last listing": 1,
+        "past its closing time": 1,
+        "polymarket not read lately": 1,
+    }
+    assert await analysed(NOW + timedelta(minutes=25)) == set()
+    assert (await analyzing.set_aside(connection, NOW + timedelta(minutes=25), 1_800))["kalshi not read lately"] == 2
+
+
+async def test_a_quotes_time_is_when_its_venue_last_showed_it(connection: db.Connection) -> None:
+    async with connection.transaction():
+        await store(connection, make_market("K"), at=NOW - timedelta(hours=5))
+        await collecting.mark_swept(connection, "kalshi", ["K"], NOW - timedelta(minutes=3))
+    (market,) = await analyzing.open_markets(connection, NOW, 1_800)
+    assert market.quoted_at == NOW - timedelta(minutes=3)
+
+
+@pytest.mark.parametrize("end", ["status = 'closed'", "status = 'disputed'", "listed = false"])
+async def test_an_insight_ends_with_its_market(connection: db.Connection, end: str) -> None:
+    for title in ("over", "open"):
+        await insert_insight(connection, title, NOW - timedelta(hours=1), expires_at=NOW + timedelta(hours=1))
+    await connection.execute(f"UPDATE markets SET {end} WHERE title = 'over'")
+    assert await analyzing.end_insights(connection, NOW) == 1
+    assert len(await analyzing.alive_insights(connection)) == 1
+    alive = await serving.insights_alive(connection, NOW)
+    assert [insight["market_title"] for insight in alive] == ["open"]
+    before = await serving.insights_alive(connection, NOW - timedelta(minutes=1))
+    assert len(before) == 2, "premium's hour still has it"
+    assert await analyzing.end_insights(connection, NOW) == 0
 
 
 async def test_rules_are_read_for_the_markets_asked_for_only(connection: db.Connection) -> None:
@@ -141,7 +205,8 @@ async def test_an_events_own_fee_goes_before_its_series(connection: db.Connectio
         await collecting.upsert_events(connection, [plain, dearer])
         await collecting.upsert_series_fees(connection, [("SERIES", "Economics", "quadratic", Decimal(1))], NOW)
         await store(connection, make_market("K", category=None), make_market("L", event_id="E-2"))
-    markets = {market.market_id: market for market in await analyzing.open_markets(connection)}
+        await sweep(connection, "K", "L")
+    markets = {market.market_id: market for market in await analyzing.open_markets(connection, NOW, 1_800)}
     assert markets["K"].fee_rate == Decimal("0.07")
     assert markets["L"].fee_rate == Decimal("0.14")
     assert markets["K"].category == "Economics", "Kalshi says it of the series only"

@@ -14,6 +14,7 @@ import pytest
 from core import db
 from core.models import Candle, Event, FeeFacts, Market, MarketStatus, Platform
 from core.queries import collecting
+from core.queries.collecting import LastSweep
 from core.venues import kalshi, polymarket
 from core.venues.contract import VENUES
 from tests.conftest import NOW, RECORDED, needs_recorded
@@ -151,16 +152,44 @@ async def test_a_payout_that_comes_late_is_taken(pool: db.Pool) -> None:
     assert (kept["result"], kept["payout"]) == ("no", 0)
 
 
-async def test_what_a_whole_sweep_did_not_show_is_listed_no_more_and_comes_back_when_seen(pool: db.Pool) -> None:
+async def test_what_neither_whole_listing_showed_is_listed_no_more_and_comes_back_when_seen(pool: db.Pool) -> None:
     await store(pool, make_market("M-1"), make_market("M-2"), make_market("P-1", platform="polymarket"))
     await store(pool, make_market("M-3", status=MarketStatus.FINAL, result="yes", payout="1"))
     async with db.acquire(pool, 5) as connection:
-        assert await collecting.mark_unlisted(connection, "kalshi", ["M-1"], NOW + HOUR) == 1
-        assert await collecting.mark_unlisted(connection, "kalshi", ["M-1"], NOW + HOUR) == 0
+        assert await collecting.mark_controlled(connection, "kalshi", ["M-1"], NOW + HOUR) == 1
+        assert await collecting.mark_controlled(connection, "kalshi", ["M-1"], NOW + HOUR) == 0
     listed = await pool.fetch("SELECT market_id FROM markets WHERE listed ORDER BY 1")
     assert [r["market_id"] for r in listed] == ["M-1", "M-3", "P-1"]
     assert (await store(pool, make_market("M-2"), now=NOW + 2 * HOUR))["changed"] == 1
     assert (await row(pool, "markets", "M-2"))["listed"] is True
+
+
+async def test_a_market_misses_from_the_first_whole_sweep_without_it_until_it_is_back(pool: db.Pool) -> None:
+    await store(pool, make_market("M-1"), make_market("M-2"), make_market("P-1", platform="polymarket"))
+
+    async def missing() -> list[tuple[str, datetime]]:
+        found = await pool.fetch("SELECT market_id, missing_since FROM markets WHERE missing_since IS NOT NULL")
+        return [tuple(r) for r in found]
+
+    async with db.acquire(pool, 5) as connection:
+        assert await collecting.mark_swept(connection, "kalshi", ["M-1", "M-2", "M-new"], NOW) == 0
+        assert await missing() == []
+        assert await collecting.mark_swept(connection, "kalshi", ["M-1"], NOW + HOUR) == 1
+        assert await collecting.mark_swept(connection, "kalshi", ["M-1"], NOW + 2 * HOUR) == 0
+        assert await missing() == [("M-2", NOW + HOUR)]
+        assert await collecting.mark_swept(connection, "kalshi", ["M-1", "M-2"], NOW + 3 * HOUR) == 0
+        assert await missing() == []
+
+
+async def test_each_venues_last_whole_listings_are_remembered_apart(pool: db.Pool) -> None:
+    async with db.acquire(pool, 5) as connection:
+        assert await collecting.last_sweep(connection, "kalshi") is None
+        await collecting.mark_swept(connection, "kalshi", ["A", "B"], NOW)
+        assert await collecting.last_sweep(connection, "kalshi") == LastSweep(NOW, 2, None, None)
+        await collecting.mark_controlled(connection, "kalshi", ["A", "B", "C"], NOW)
+        await collecting.mark_swept(connection, "kalshi", ["A"], NOW + HOUR)
+        assert await collecting.last_sweep(connection, "kalshi") == LastSweep(NOW + HOUR, 1, NOW, 3)
+        assert await collecting.last_sweep(connection, "polymarket") is None
 
 
 async def test_the_same_id_on_both_venues_is_two_markets(pool: db.Pool) -> None:
@@ -172,7 +201,7 @@ async def test_the_same_id_on_both_venues_is_two_markets(pool: db.Pool) -> None:
 async def test_found_by_id_says_nothing_of_being_listed(pool: db.Pool) -> None:
     await store(pool, make_market())
     async with db.acquire(pool, 5) as connection:
-        await collecting.mark_unlisted(connection, "kalshi", [], NOW)
+        await collecting.mark_controlled(connection, "kalshi", [], NOW)
         async with connection.transaction():
             await collecting.stage(connection, [make_market()])
             assert await collecting.mark_staged_statuses(connection, NOW + HOUR, listed=False) == 0
@@ -319,7 +348,7 @@ async def test_every_recorded_answer_is_stored_with_its_outcomes(pool: db.Pool) 
     disputed = await pool.fetch(
         'SELECT result, payout, status FROM markets WHERE raw_data @> \'{"umaResolutionStatus": "disputed"}\'::jsonb'
     )
-    assert [tuple(r) for r in disputed] == [(None, None, "open")] * 4, "they were traded on while disputed"
+    assert [tuple(r) for r in disputed] == [(None, None, "disputed")] * 4, "though they trade on"
     for name in ("price", "yes_price", "no_price", "last_price"):
         assert await pool.fetchval(f"SELECT count(*) FROM market_snapshots WHERE {name} IN (0, 1)") == 0, name
     assert await pool.fetchval("SELECT count(*) FROM market_snapshots WHERE yes_price IS NULL") > 0
@@ -410,7 +439,7 @@ async def test_old_snapshots_go_and_the_limit_itself_stays(pool: db.Pool) -> Non
     for hours in (3, 2, 1):
         await store(pool, make_market(), now=NOW - hours * HOUR)
     async with db.acquire(pool, 5) as connection:
-        assert await collecting.delete_old_snapshots(connection, NOW - 2 * HOUR) == 1
+        assert await collecting.delete_old_snapshots(connection, NOW - 2 * HOUR, 5) == 1
     assert await snapshots(pool) == [NOW - 2 * HOUR, NOW - HOUR]
 
 

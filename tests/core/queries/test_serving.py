@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core import db
-from core.queries import serving
+from core.queries import collecting, serving
 from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight
 from tests.conftest import NOW
 
@@ -84,8 +84,23 @@ async def test_only_what_is_over_is_public_the_latest_first(connection: db.Conne
     assert [row["market_title"] for row in rows] == ["now", "1", "2"]
 
 
+async def test_an_insight_of_a_settled_market_is_public(connection: db.Connection) -> None:
+    for title in ("settled", "closed"):
+        await insert_insight(connection, title, NOW - HOUR, expires_at=NOW + HOUR)
+        await connection.execute("UPDATE markets SET status = 'closed'")
+    await connection.execute("UPDATE markets SET status = 'final' WHERE title = 'settled'")
+    assert [row["market_title"] for row in await serving.settled_or_expired(connection, NOW, 3)] == ["settled"]
+
+
+async def test_an_insight_says_what_yes_and_no_mean(connection: db.Connection) -> None:
+    await insert_insight(connection, "one")
+    await connection.execute("UPDATE markets SET yes_label = 'Above 3%', no_label = '3% or less'")
+    (row,) = await serving.insights_alive(connection, NOW)
+    assert (row["yes_means"], row["no_means"]) == ("Above 3%", "3% or less")
+
+
 async def test_freshness_counts_good_runs_and_open_listed_markets(connection: db.Connection) -> None:
-    assert await serving.freshness(connection) == {"jobs": {}, "open_markets": {}}
+    assert await serving.freshness(connection) == {"jobs": {}, "venues": {}}
     runs = [("collect", 2, "ok"), ("collect", 1, "failed"), ("analyze", 3, "running"), ("grade", 1, "ok")]
     for job, hours, status in runs:
         await connection.execute(
@@ -94,11 +109,16 @@ async def test_freshness_counts_good_runs_and_open_listed_markets(connection: db
             NOW - hours * HOUR,
             status,
         )
-    for title in ("open", "closed", "gone"):
+    for title in ("open", "closed", "gone", "missing"):
         await insert_insight(connection, title)
+    await collecting.mark_swept(connection, "kalshi", [], NOW - HOUR)
+    await connection.execute("UPDATE markets SET missing_since = NULL WHERE title <> 'missing'")
     await connection.execute("UPDATE markets SET status = 'closed' WHERE title = 'closed'")
     await connection.execute("UPDATE markets SET listed = false WHERE title = 'gone'")
-    assert await serving.freshness(connection) == {"jobs": {"collect": NOW - 2 * HOUR}, "open_markets": {"kalshi": 1}}
+    assert await serving.freshness(connection) == {
+        "jobs": {"collect": NOW - 2 * HOUR},
+        "venues": {"kalshi": {"open": 1, "swept_at": NOW - HOUR}},
+    }
 
 
 @pytest.mark.parametrize("column", ["answer", "evidence_digest", "cost_usd", "prompt_version", "status", "ended_at"])

@@ -203,6 +203,8 @@ def test_a_polymarket_market_has_an_outcome_only_once_resolved(row: dict[str, An
     [
         ({}, MarketStatus.OPEN),
         ({"acceptingOrders": False}, MarketStatus.PAUSED),
+        ({"umaResolutionStatus": "proposed"}, MarketStatus.DETERMINED),
+        ({"umaResolutionStatus": "disputed"}, MarketStatus.DISPUTED),
         ({"active": False}, MarketStatus.UNOPENED),
         ({"closed": True}, MarketStatus.CLOSED),
         ({"closed": True, "umaResolutionStatus": "proposed"}, MarketStatus.DETERMINED),
