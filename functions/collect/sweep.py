@@ -88,7 +88,7 @@ async def _collect(run: Run[CollectSettings], platform: Platform, lines: Lines) 
         log.error("venue failed", extra={"platform": platform, "error": str(error)})
         tally.error = str(error)
         return tally
-    if not _control_due(last and last.controlled_at, run.now, run.settings.control_sweep_every_s):
+    if not _control_due(last.controlled_at if last else None, run.now, run.settings.control_sweep_every_s):
         return tally
     try:
         await _control(run, platform, lines, tally, last)
