@@ -22,7 +22,7 @@ async def run() -> list[Result]:
         categories=[None] * MARKETS,
         exclusive=np.ones(MARKETS, dtype=bool),
         price=price,
-        volume=np.cumsum(rng.poisson(20, (MARKETS, HOURS)).astype(float), axis=1),
+        traded=rng.poisson(20, (MARKETS, HOURS)).astype(float),
         bid=price[:, -1] - 0.01,
         ask=price[:, -1] + 0.01,
     )

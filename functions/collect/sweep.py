@@ -12,7 +12,9 @@ from typing import Any
 
 import orjson
 
+from collect import history
 from collect.venues import fail_if_all_down
+from core.detect.columns import Change
 from core.errors import VenueAnswerError, VenueError
 from core.models import PLATFORMS, Market, Page, Platform
 from core.queries import collecting
@@ -39,6 +41,7 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
     doubts: Counter[str] = field(default_factory=Counter)
     snapshots: int = 0
+    changes: list[Change] = field(default_factory=list)
     new_terms: int = 0
     changed_status: int = 0
     missing: int = 0
@@ -80,6 +83,13 @@ async def run(run: Run[CollectSettings]) -> dict[str, Any]:
 
 async def _collect(run: Run[CollectSettings], platform: Platform, lines: Lines) -> Tally:
     tally = Tally()
+    await _read(run, platform, lines, tally)
+    await history.append(run, platform, tally.changes)
+    return tally
+
+
+async def _read(run: Run[CollectSettings], platform: Platform, lines: Lines, tally: Tally) -> None:
+    """Both listings as far as they can be read; why no further is noted in the tally."""
     async with run.transaction() as connection:
         last = await collecting.last_sweep(connection, platform)
     try:
@@ -87,15 +97,14 @@ async def _collect(run: Run[CollectSettings], platform: Platform, lines: Lines) 
     except VenueError as error:
         log.error("venue failed", extra={"platform": platform, "error": str(error)})
         tally.error = str(error)
-        return tally
+        return
     if not _control_due(last.controlled_at if last else None, run.now, run.settings.control_sweep_every_s):
-        return tally
+        return
     try:
         await _control(run, platform, lines, tally, last)
     except VenueError as error:
         log.error("control sweep failed", extra={"platform": platform, "error": str(error)})
         tally.control_error = str(error)
-    return tally
 
 
 def _control_due(last: datetime | None, now: datetime, every_s: int) -> bool:
@@ -176,7 +185,9 @@ async def _store(run: Run[CollectSettings], page: Page, tally: Tally) -> None:
         fresh = await collecting.staged_with_new_terms(connection)
         await collecting.upsert_terms(connection, [m for m in page.markets if m.terms.market_id in fresh], run.now)
         tally.changed_status += await collecting.mark_staged_statuses(connection, run.now, listed=True)
-        tally.snapshots += await collecting.insert_changed_snapshots(connection, run.now, every_s)
+        snapshots, changes = await collecting.insert_changed_snapshots(connection, run.now, every_s)
+    tally.changes += changes
+    tally.snapshots += snapshots
     tally.new_terms += len(fresh)
     tally.open += sum(_is_open(market) for market in page.markets)
 

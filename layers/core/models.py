@@ -139,7 +139,8 @@ class Page:
 class OpenMarket:
     """A tradable market as analysis sees it. `fee_rate` None means that its taker fee is unknown.
 
-    `quoted_at` is when the venue last showed these prices, changed or not.
+    `quoted_at` is when the venue last showed these prices, changed or not; `number` is the market's in the compact
+    history.
     """
 
     platform: Platform
@@ -158,6 +159,7 @@ class OpenMarket:
     quoted_at: datetime
     fee_rate: Decimal | None
     fee_exponent: Decimal
+    number: int = 0
     yes_label: str = "Yes"
     no_label: str = "No"
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from core.detect.history import Floats, History, log_odds, robust_centre_and_scale, score_of, traded_per_hour
+from core.detect.history import Floats, History, log_odds, robust_centre_and_scale, score_of
 from core.models import Pattern, Platform
 
 MIN_HOURS = 24
@@ -22,10 +22,9 @@ def volume_spike(history: History) -> list[Pattern]:
     z = (ln(1+v) - median) / (MAD-scale + 0.25) over at least 24 earlier hours; v at least 20 units and twice the
     median. The 0.25 keeps quiet markets, whose scale is near 0, from calling every trade a spike.
     """
-    if history.volume.shape[1] < 3:
+    if history.traded.shape[1] < 3:
         return []
-    traded = traded_per_hour(history.volume)
-    now, before = traded[:, -1], traded[:, :-1]
+    now, before = history.traded[:, -1], history.traded[:, :-1]
     centre, scale, count = robust_centre_and_scale(np.log1p(before))
     z = (np.log1p(now) - centre) / (scale + 0.25)
     typical = np.expm1(centre)

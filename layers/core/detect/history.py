@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 class History:
     """N markets by T hours; NaN is unknown. Column T-1 is the hour that ends now.
 
-    `price` is the probability in [0, 1] at the end of each hour, `volume` the venue's cumulative counter,
+    `price` is the probability in [0, 1] at the end of each hour, `traded` the hour's volume in the venue's unit,
     `bid` and `ask` the YES quotes now. `keys` are (platform, market_id), `events` and `categories` may be None.
     """
 
@@ -23,18 +23,12 @@ class History:
     categories: list[str | None]
     exclusive: npt.NDArray[np.bool_]
     price: Floats
-    volume: Floats
+    traded: Floats
     bid: Floats
     ask: Floats
 
     def __len__(self) -> int:
         return len(self.keys)
-
-
-def traded_per_hour(volume: Floats) -> Floats:
-    """(N, T-1) hourly volume from a cumulative counter; NaN over a gap and where the counter fell (a reset)."""
-    gained = np.diff(volume, axis=1)
-    return np.where(gained >= 0, gained, np.nan)
 
 
 def log_odds(price: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -22,8 +22,9 @@ async def open_markets(connection: Connection, now: datetime, max_quote_age_s: f
     """Every open market whose quote is current, with its fee facts, in the order of its keys."""
     rows = await connection.fetch(
         f"""
-        SELECT m.platform, m.market_id, m.event_id, m.title, coalesce(m.category, e.category, f.category) AS category,
-               m.close_time, m.yes_token, m.yes_label, m.no_label,
+        SELECT m.platform, m.market_id, m.number, m.event_id, m.title,
+               coalesce(m.category, e.category, f.category) AS category, m.close_time,
+               m.yes_token, m.yes_label, m.no_label,
                coalesce(e.mutually_exclusive, false) AS mutually_exclusive,
                l.price, l.yes_price, l.no_price, l.volume, l.volume_24h, v.swept_at AS quoted_at,
                m.fee_rate, m.fee_exponent, coalesce(e.fee_type, f.fee_type) AS fee_type,
@@ -61,28 +62,6 @@ def _open_market(values: dict[str, Any]) -> OpenMarket:
         values |= {"fee_rate": kalshi_rate(fee_type, multiplier), "fee_exponent": Decimal(1)}
     values["fee_exponent"] = values["fee_exponent"] or Decimal(1)
     return OpenMarket(**values)
-
-
-async def snapshots_by_market(
-    connection: Connection, since: datetime, until: datetime, timeout_s: float
-) -> AsyncIterator[tuple[str, str, list[int], list[float | None], list[float | None]]]:
-    """(platform, market_id, seconds before `until`, price, volume) of each open market, newest or oldest first alike.
-
-    Streamed: the whole is hundreds of megabytes of Python objects at 100,000 markets. Needs a transaction.
-    """
-    async for row in connection.cursor(
-        """
-        SELECT s.platform, s.market_id, array_agg(extract(epoch FROM $2::timestamptz - s.time)::int),
-               array_agg(s.price::float8), array_agg(s.volume::float8)
-        FROM market_snapshots s JOIN markets m USING (platform, market_id)
-        WHERE s.time > $1 AND s.time <= $2 AND m.status = 'open' AND m.listed GROUP BY s.platform, s.market_id
-        """,
-        since,
-        until,
-        prefetch=1_000,
-        timeout=timeout_s,
-    ):
-        yield tuple(row)
 
 
 async def rules_of(connection: Connection, platform: Platform, market_ids: Sequence[str]) -> dict[str, str]:

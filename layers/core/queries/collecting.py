@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.db import Connection
+from core.detect.columns import Change
 from core.models import Candle, Event, Market, Platform
 
 _STAGE = """
@@ -185,12 +186,17 @@ async def mark_staged_statuses(connection: Connection, now: datetime, *, listed:
     return int(status.split()[-1])
 
 
-async def insert_changed_snapshots(connection: Connection, now: datetime, every_s: int) -> int:
-    """Writes a snapshot of each open staged market whose quote changed, or whose last one is `every_s` old."""
-    count: int = await connection.fetchval(
+async def insert_changed_snapshots(connection: Connection, now: datetime, every_s: int) -> tuple[int, list[Change]]:
+    """Writes a snapshot of each open staged market whose quote changed, or whose last one is `every_s` old.
+
+    Returns how many, and for each whose price or volume changed (its number, price before, price now, what its volume
+    gained: None where the counter is unknown or fell).
+    """
+    row = await connection.fetchrow(
         """
         WITH changed AS (
-            SELECT s.* FROM staged s LEFT JOIN market_latest l USING (platform, market_id)
+            SELECT s.*, l.price AS old_price, l.volume AS old_volume, l.market_id IS NULL AS new
+            FROM staged s LEFT JOIN market_latest l USING (platform, market_id)
             WHERE s.status = 'open' AND (
                 l.market_id IS NULL OR l.time <= $1::timestamptz - make_interval(secs => $2)
                 OR (s.price, s.yes_price, s.no_price, s.last_price, s.volume, s.open_interest, s.yes_size, s.no_size)
@@ -211,13 +217,20 @@ async def insert_changed_snapshots(connection: Connection, now: datetime, every_
                 excluded.yes_price, excluded.no_price, excluded.last_price, excluded.volume, excluded.volume_24h,
                 excluded.open_interest, excluded.liquidity, excluded.yes_size, excluded.no_size)
             WHERE old.time < excluded.time
+        ), moved AS (
+            SELECT m.number, c.old_price::float8 AS before, c.price::float8 AS after,
+                   CASE WHEN c.volume >= c.old_volume THEN (c.volume - c.old_volume)::float8 END AS gained
+            FROM changed c JOIN markets m USING (platform, market_id)
+            WHERE c.new OR (c.price, c.volume) IS DISTINCT FROM (c.old_price, c.old_volume)
         )
-        SELECT count(*) FROM snapshots
+        SELECT (SELECT count(*) FROM snapshots) AS snapshots, array_agg(number) AS numbers,
+               array_agg(before) AS before, array_agg(after) AS after, array_agg(gained) AS gained FROM moved
         """,
         now,
         every_s,
     )
-    return count
+    columns = ("numbers", "before", "after", "gained")
+    return row["snapshots"], list(zip(*(row[name] or () for name in columns), strict=True))
 
 
 async def last_sweep(connection: Connection, platform: Platform) -> LastSweep | None:

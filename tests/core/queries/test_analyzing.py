@@ -127,21 +127,6 @@ async def test_an_opportunity_that_was_over_begins_anew_only_after_its_status_wa
     assert [tuple(row) for row in stored] == [("expired", None, NOW), ("active", None, back)]
 
 
-async def test_snapshots_of_open_markets_come_by_market_with_their_ages(connection: db.Connection) -> None:
-    for minutes, last in ((180, "0.30"), (70, "0.40"), (5, "0.50")):
-        quiet = make_market("K", yes=None, no=None, last=last, volume=str(1_000 - minutes))
-        over = make_market("L", status=MarketStatus.OPEN if minutes > 100 else MarketStatus.CLOSED)
-        async with connection.transaction():
-            await store(connection, quiet, over, at=NOW - timedelta(minutes=minutes))
-            await collecting.mark_staged_statuses(connection, NOW, listed=True)
-    async with connection.transaction():
-        read = analyzing.snapshots_by_market(connection, NOW - timedelta(hours=3), NOW, 5)
-        ((platform, market_id, *columns),) = [found async for found in read]
-    assert (platform, market_id) == ("kalshi", "K")
-    ages, prices, volumes = columns
-    assert sorted(zip(ages, prices, volumes, strict=True)) == [(300, 0.5, 995.0), (4_200, 0.4, 930.0)]
-
-
 async def test_a_market_is_analysed_only_while_its_quote_is_current(connection: db.Connection) -> None:
     day = timedelta(days=1)
     async with connection.transaction():

@@ -30,7 +30,7 @@ async def store(pool: db.Pool, *markets: Market, now: datetime = NOW, every_s: i
         fresh = await collecting.staged_with_new_terms(connection)
         await collecting.upsert_terms(connection, [m for m in markets if m.terms.market_id in fresh], now)
         changed = await collecting.mark_staged_statuses(connection, now, listed=True)
-        snapshots = await collecting.insert_changed_snapshots(connection, now, every_s)
+        snapshots, _ = await collecting.insert_changed_snapshots(connection, now, every_s)
     return {"terms": len(fresh), "changed": changed, "snapshots": snapshots}
 
 
@@ -109,6 +109,36 @@ async def test_changed_terms_rewrite_the_raw_answer_once(pool: db.Pool) -> None:
         "Will it snow?", {"edition": 3}, NOW + HOUR / 2,
     )  # fmt: skip
     assert kept["first_seen_at"] == NOW
+
+
+async def changes(pool: db.Pool, *markets: Market, now: datetime) -> list[tuple[Any, ...]]:
+    """What the batch changed, by market."""
+    async with db.acquire(pool, 5) as connection, connection.transaction():
+        await collecting.stage(connection, markets)
+        _, found = await collecting.insert_changed_snapshots(connection, now, 3_600)
+        ids = {row["number"]: row["market_id"] for row in await connection.fetch("SELECT * FROM markets")}
+    return sorted((ids[number], *values) for number, *values in found)
+
+
+async def test_a_batch_tells_whose_price_or_volume_changed_and_by_how_much(pool: db.Pool) -> None:
+    names = ("fell", "moved", "new", "silent", "still")
+    first = [make_market(name, yes="0.52", no="0.50", volume="100") for name in names if name != "new"]
+    await store(pool, *first)
+    second = [
+        make_market("moved", yes="0.62", no="0.40", volume="130"),
+        make_market("new", yes="0.30", no="0.72", volume="7"),
+        make_market("fell", volume="40"),
+        make_market("silent", volume=None),
+        make_market("still"),
+    ]
+    async with db.acquire(pool, 5) as connection:
+        await collecting.upsert_terms(connection, second, NOW)
+    assert await changes(pool, *second, now=NOW + HOUR) == [
+        ("fell", 0.51, 0.51, None),
+        ("moved", 0.51, 0.61, 30.0),
+        ("new", None, 0.29, None),
+        ("silent", 0.51, 0.51, None),
+    ]
 
 
 async def test_only_open_markets_get_snapshots(pool: db.Pool) -> None:

@@ -1,0 +1,169 @@
+"""The compact history: what changed at one time over all markets of a venue, packed, and hours rebuilt from it.
+
+A column holds only the markets whose price or volume changed; between its records a market stood still. So 72 hours of
+100,000 markets are a few megabytes, and every hour's price can be rebuilt backwards from today's.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float64]
+# A market's number, its price before and after, and what its volume gained; None is unknown.
+Change = tuple[int, float | None, float | None, float | None]
+
+UNKNOWN = -1
+MICRO = 1_000_000
+_HOUR = timedelta(hours=1)
+_LONGEST_SPAN = timedelta(minutes=90)  # beyond it, what was traded cannot be told to belong to one hour
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The changes of (`end` - `span`, `end`]: n markets by their ascending `number`.
+
+    `before` and `after` are prices in millionths, UNKNOWN where there was none; `gained` is what the cumulative counter
+    gained in the venue's unit, NaN where that cannot be told. `volumes` False: no volume is known here for any market.
+    """
+
+    end: datetime
+    span: timedelta
+    numbers: Ints
+    before: Ints
+    after: Ints
+    gained: npt.NDArray[np.float32]
+    volumes: bool = True
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+def make_column(
+    end: datetime,
+    span: timedelta,
+    changes: Sequence[Change],
+    *,
+    volumes: bool = True,
+) -> Column:
+    """From changes, of each market one."""
+    ordered = sorted(changes, key=lambda change: change[0])
+    return Column(
+        end,
+        span,
+        np.array([change[0] for change in ordered], dtype=np.int32),
+        np.array([_micro(change[1]) for change in ordered], dtype=np.int32),
+        np.array([_micro(change[2]) for change in ordered], dtype=np.int32),
+        np.array([np.nan if change[3] is None else change[3] for change in ordered], dtype=np.float32),
+        volumes,
+    )
+
+
+def _micro(price: float | None) -> int:
+    return UNKNOWN if price is None else round(price * MICRO)
+
+
+def pack(column: Column) -> bytes:
+    """Sorted numbers and price changes as differences, so that they deflate well. numpy's own format, no pickles."""
+    packed = io.BytesIO()
+    np.savez_compressed(
+        packed,
+        numbers=_planes(np.diff(column.numbers, prepend=np.int32(0))),
+        after=_planes(column.after),
+        change=_planes(column.after - column.before),
+        gained=_planes(column.gained.view(np.int32)),
+        volumes=np.array(column.volumes),
+    )
+    return packed.getvalue()
+
+
+def unpack(body: bytes, end: datetime, span: timedelta) -> Column:
+    """Raises ValueError for a body that is not one."""
+    try:
+        with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+            numbers, after, change, gained = (_whole(arrays[name]) for name in ("numbers", "after", "change", "gained"))
+            volumes = bool(arrays["volumes"])
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"not a packed column: {error}") from error
+    numbers = np.cumsum(numbers, dtype=np.int32)
+    return Column(end, span, numbers, after - change, after, gained.view(np.float32), volumes)
+
+
+def _planes(values: Ints) -> npt.NDArray[np.uint8]:
+    """The bytes of equal weight side by side: the high ones are nearly all alike, and deflate to nothing."""
+    return np.ascontiguousarray(values.astype("<i4").view(np.uint8).reshape(-1, 4).T)
+
+
+def _whole(planes: npt.NDArray[np.uint8]) -> Ints:
+    return np.ascontiguousarray(planes.reshape(4, -1).T).reshape(-1).view("<i4").astype(np.int32)
+
+
+def merge(columns: Sequence[Column]) -> Column:
+    """Columns of one venue, in any order, as one: the first price before, the last after, what was gained in all."""
+    ordered = sorted(columns, key=lambda column: column.end)
+    numbers = np.concatenate([column.numbers for column in ordered])
+    found, first, row = np.unique(numbers, return_index=True, return_inverse=True)
+    after = np.full(len(found), UNKNOWN, dtype=np.int32)
+    gained = np.zeros(len(found))
+    at = 0
+    for column in ordered:
+        rows = row[at : at + len(column)]
+        after[rows] = column.after
+        gained[rows] += column.gained
+        at += len(column)
+    return Column(
+        ordered[-1].end,
+        sum((column.span for column in ordered), timedelta()),
+        found.astype(np.int32),
+        np.concatenate([column.before for column in ordered])[first],
+        after,
+        gained.astype(np.float32),
+        all(column.volumes for column in ordered),
+    )
+
+
+def hours_of(
+    columns: Sequence[Column], numbers: npt.NDArray[np.int64], price: Floats, now: datetime, hours: int
+) -> tuple[Floats, Floats]:
+    """(N, hours) price at the end of each hour and volume per hour, of the N markets with these numbers.
+
+    `price` is theirs now, NaN where unknown. Hour T-1 ends at `now`. An hour without any column is NaN in both; a
+    volume is a rate over the time its columns cover, NaN where that is less than half an hour or has a gap in it.
+    """
+    row_of = np.full(int(max(numbers.max(initial=0), *(c.numbers.max(initial=0) for c in columns), 0)) + 1, -1)
+    row_of[numbers] = np.arange(len(numbers))
+    prices, traded = np.full((len(numbers), hours), np.nan), np.full((len(numbers), hours), np.nan)
+    current = price.copy()
+    waiting = sorted((column for column in columns if column.end <= now), key=lambda column: column.end)
+    for age in range(hours):
+        start = now - (age + 1) * _HOUR
+        at = hours - 1 - age
+        gained, covered, volumes = np.zeros(len(numbers)), timedelta(), True
+        sampled = False
+        while waiting and waiting[-1].end > start:
+            column = waiting.pop()
+            rows = row_of[column.numbers]
+            ours = rows >= 0
+            rows = rows[ours]
+            if not sampled:
+                current[rows] = _dollars(column.after[ours])
+                prices[:, at] = current
+                sampled = True
+            gained[rows] += column.gained[ours]
+            covered += column.span
+            volumes = volumes and column.volumes and column.span <= _LONGEST_SPAN
+            current[rows] = _dollars(column.before[ours])
+        if sampled and volumes and covered >= _HOUR / 2:
+            traded[:, at] = gained * (_HOUR / covered)
+    return prices, traded
+
+
+def _dollars(micro: Ints) -> Floats:
+    return np.where(micro == UNKNOWN, np.nan, micro / MICRO)
