@@ -192,7 +192,7 @@ async def insert_changed_snapshots(connection: Connection, now: datetime, every_
     Returns how many, and for each whose price or volume changed (its number, price before, price now, what its volume
     gained: None where the counter is unknown or fell).
     """
-    row = await connection.fetchrow(
+    (row,) = await connection.fetch(
         """
         WITH changed AS (
             SELECT s.*, l.price AS old_price, l.volume AS old_volume, l.market_id IS NULL AS new
