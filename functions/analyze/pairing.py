@@ -21,6 +21,7 @@ from core.queries import analyzing
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 from core.venues.contract import VENUES
+from core.venues.fields import best_price, complement
 from core.venues.lines import Lines, open_lines
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class Paired:
-    """`fair` maps a market to the price of the same bet on the other venue."""
+    """`fair` maps a market to the middle of the other venue's book for the same bet, where that book tells one."""
 
     opportunities: list[dict[str, Any]] = field(default_factory=list)
     gaps: list[Pattern] = field(default_factory=list)
@@ -54,9 +55,8 @@ async def pair(run: Run[AnalyzeSettings], markets: Sequence[OpenMarket]) -> Pair
     async with run.transaction() as connection:
         await analyzing.upsert_pairs(connection, [_pair_row(verdict, run) for verdict in same])
     paired = Paired(counts={"judged": len(verdicts), "same": len(same)})
-    priced = [verdict for verdict in same if verdict.risk != "BLOCK" and verdict.same_side]
-    paired.not_shown["settlement rules differ"] = sum(verdict.risk == "BLOCK" for verdict in same)
-    paired.not_shown["opposite sides"] = sum(verdict.risk != "BLOCK" and not verdict.same_side for verdict in same)
+    priced = [verdict for verdict in same if verdict.risk != "BLOCK"]
+    paired.not_shown["settlement rules differ"] = len(same) - len(priced)
     legs = [(by_key["kalshi", v.kalshi_id], by_key["polymarket", v.polymarket_id]) for v in priced]
     for kalshi_leg, polymarket_leg in legs:
         _note_gap(paired, kalshi_leg, polymarket_leg)
@@ -105,7 +105,7 @@ def _pair_row(verdict: Verdict, run: Run[AnalyzeSettings]) -> tuple[Any, ...]:
         verdict.kalshi_id,
         verdict.polymarket_id,
         verdict.relation,
-        verdict.same_side,
+        verdict.relation == "identity",  # of one side: a complement would be another relation
         confidence,
         verdict.risk,
         list(verdict.reasons),
@@ -114,12 +114,15 @@ def _pair_row(verdict: Verdict, run: Run[AnalyzeSettings]) -> tuple[Any, ...]:
 
 
 def _note_gap(paired: Paired, kalshi: OpenMarket, polymarket: OpenMarket) -> None:
-    """A gap between the venues' prices, scored in cents beyond both spreads' halves: 4 cents score 50."""
-    if kalshi.price is None or polymarket.price is None:
-        return
-    paired.fair["kalshi", kalshi.market_id] = polymarket.price
-    paired.fair["polymarket", polymarket.market_id] = kalshi.price
-    for market, fair in ((kalshi, polymarket.price), (polymarket, kalshi.price)):
+    """A gap between a venue's asks and the other's middle, scored in cents: 4 of them score 50."""
+    for market, other in ((kalshi, polymarket), (polymarket, kalshi)):
+        # Never the last trade, which may be of another day; nor the middle of a wide book, which is nobody's price.
+        fair = best_price(complement(other.no_price), other.yes_price, None)
+        if fair is None:
+            is_one_sided = other.yes_price is None or other.no_price is None
+            paired.not_shown[f"no fair price: {'one-sided' if is_one_sided else 'wide'} book"] += 1
+            continue
+        paired.fair[market.platform, market.market_id] = fair
         if market.yes_price is None or market.no_price is None:
             continue
         cents = float(100 * max(fair - market.yes_price, 1 - fair - market.no_price))

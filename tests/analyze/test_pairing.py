@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("collected")
 
 async def pair(run: Run[AnalyzeSettings]) -> pairing.Paired:
     async with run.transaction() as connection:
-        markets = await analyzing.open_markets(connection)
+        markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
     return await pairing.pair(run, markets)
 
 
@@ -152,7 +152,9 @@ async def test_a_book_behind_a_key_is_no_book(make_run: MakeRun, outside: Outsid
 async def test_a_market_without_a_token_has_no_book(make_run: MakeRun, outside: Outside) -> None:
     run = await make_run("analyze", NOW, **outside.settings())
     await execute(run, "UPDATE markets SET yes_token = NULL")
-    assert (await pair(run)).not_shown == {"no book": 7}
+    paired = await pair(run)
+    assert paired.not_shown == {"no book": paired.counts["same"]}
+    assert paired.counts["same"] > 0
 
 
 async def test_books_that_take_too_long_are_not_of_one_moment(make_run: MakeRun, outside: Outside) -> None:
@@ -195,17 +197,48 @@ async def test_rules_that_pay_differently_are_counted_and_never_priced(make_run:
     assert paired.not_shown == {"settlement rules differ": paired.counts["same"]}
 
 
-async def test_the_fair_price_of_a_market_is_the_other_venues(make_run: MakeRun, outside: Outside) -> None:
+async def test_the_fair_price_of_a_market_is_the_middle_of_the_other_venues_book(
+    make_run: MakeRun, outside: Outside
+) -> None:
     run = await make_run("analyze", NOW, **outside.settings())
+    await execute(run, "UPDATE market_latest SET price = 0.999, last_price = 0.999")  # a last trade of another day
     paired = await pair(run)
     async with run.transaction() as connection:
-        price: dict[tuple[str, str], Decimal | None] = {
-            (m.platform, m.market_id): m.price for m in await analyzing.open_markets(connection)
-        }
-    for stored in await rows(run, "SELECT * FROM pairs"):
-        legs = ("kalshi", stored["kalshi_market_id"]), ("polymarket", stored["polymarket_market_id"])
-        assert paired.fair[legs[0]] == price[legs[1]]
-        assert paired.fair[legs[1]] == price[legs[0]]
+        markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
+    by_key = {(market.platform, market.market_id): market for market in markets}
+    stored = await rows(run, "SELECT * FROM pairs")
+    assert stored
+    for row in stored:
+        assert row["same_side"]
+        legs = ("kalshi", row["kalshi_market_id"]), ("polymarket", row["polymarket_market_id"])
+        for key, other in (legs, legs[::-1]):
+            yes, no = by_key[other].yes_price, by_key[other].no_price  # type: ignore[index]
+            assert yes is not None
+            assert no is not None
+            assert paired.fair[key] == (yes + 1 - no) / 2
+    assert len(paired.fair) == 2 * len(stored)
+    assert {(gap.platform, gap.market_id) for gap in paired.gaps} <= set(paired.fair)
+
+
+@pytest.mark.parametrize(
+    ("quote", "reason"),
+    [
+        ("no_price = NULL", "no fair price: one-sided book"),
+        ("yes_price = NULL", "no fair price: one-sided book"),
+        ("yes_price = NULL, no_price = NULL", "no fair price: one-sided book"),
+        ("yes_price = 0.60, no_price = 0.51", "no fair price: wide book"),
+        ("yes_price = 0.60, no_price = 0.30", "no fair price: wide book"),  # crossed: the two are not of one moment
+    ],
+)
+async def test_a_book_that_tells_no_price_gives_the_other_venue_none(
+    make_run: MakeRun, outside: Outside, quote: str, reason: str
+) -> None:
+    run = await make_run("analyze", NOW, **outside.settings())
+    await execute(run, f"UPDATE market_latest SET price = 0.5, last_price = 0.5, {quote} WHERE platform = 'polymarket'")
+    paired = await pair(run)
+    assert paired.not_shown[reason] == paired.counts["same"] > 0
+    assert {platform for platform, _ in paired.fair} == {"polymarket"}
+    assert all(gap.platform == "polymarket" for gap in paired.gaps)
 
 
 async def test_a_pair_is_stored_once_and_again_only_when_its_verdict_changed(

@@ -19,7 +19,7 @@ from tests.conftest import served
 
 pytestmark = pytest.mark.usefixtures("collected")
 
-PAIRS = 7
+PAIRS = 6
 
 
 class Books:
