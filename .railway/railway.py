@@ -56,7 +56,7 @@ def api(common: dict[str, Any]) -> Service:
         healthcheckTimeout=120,
         replicas=2,
         deploy={"restartPolicyType": "ON_FAILURE", "restartPolicyMaxRetries": 10},
-        env=common | {"JWT_SECRET": SECRET, "PUBLIC_URL": SECRET, "CORS_ORIGINS": SECRET},
+        env=common | {"JWT_SECRET": SECRET, "CORS_ORIGINS": SECRET},
     )
 
 

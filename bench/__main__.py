@@ -1,4 +1,4 @@
-"""`make bench [ONLY=name]`: runs the measurements, prints a table, writes bench/results.json."""
+"""`make bench [ONLY=name]`: runs the measurements, prints a table, updates bench/results.json."""
 
 from __future__ import annotations
 
@@ -12,27 +12,32 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import detection, storage
+from bench import collecting, detection, history, storage
 from bench.result import Result
 
 RESULTS = Path(__file__).parent / "results.json"
 BENCHES: dict[tuple[str, ...], Callable[[], Coroutine[None, None, list[Result]]]] = {
     ("insert_1000_ms", "latest_price_ms", "history_24h_ms"): storage.run,
     ("detect_kernel_ms_50k",): detection.run,
+    ("history_read_ms_100k", "history_read_mb_100k"): history.run,
+    ("collect_vs_floor", "collect_peak_mb", "collect_wire_mb"): collecting.against_floor,
+    ("collect_growth",): collecting.growth,
 }
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], file: Path = RESULTS) -> int:
     only = arguments[0] if arguments else None
-    known = sorted(name for names in BENCHES for name in names)
+    known = [name for names in BENCHES for name in names]
     if only is not None and only not in known:
-        sys.stderr.write(f"no bench {only!r}; there are {', '.join(known)}\n")
+        sys.stderr.write(f"no bench {only!r}; there are {', '.join(sorted(known))}\n")
         return 2
     results: list[Result] = []
     for names, run in BENCHES.items():
         if only is None or only in names:
             results += [result for result in asyncio.run(run()) if only in (None, result.name)]
-    RESULTS.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
+    entries = {entry["name"]: entry for entry in json.loads(file.read_text())} if file.exists() else {}
+    entries |= {result.name: asdict(result) for result in results}
+    file.write_text(json.dumps([entries[name] for name in known if name in entries], indent=1) + "\n")
     show(results)
     return 0
 

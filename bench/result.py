@@ -24,9 +24,13 @@ def at_most(name: str, value: float, unit: str, against: str, bar: float) -> Res
     return Result(name, round(value, 3), unit, against, bar, value <= bar)
 
 
-async def median_ms(call: Callable[[], Awaitable[object]], times: int) -> float:
-    """The median of `times` awaited calls, after three to warm up."""
-    for _ in range(3):
+def at_least(name: str, value: float, unit: str, against: str, bar: float) -> Result:
+    return Result(name, round(value, 3), unit, against, bar, value >= bar)
+
+
+async def median_ms(call: Callable[[], Awaitable[object]], times: int, warm: int = 3) -> float:
+    """The median of `times` awaited calls, after `warm` to warm up."""
+    for _ in range(warm):
         await call()
     seconds = []
     for _ in range(times):

@@ -2,107 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from itertools import count
+from itertools import count, cycle
 
-import asyncpg
-from pydantic import SecretStr
-
+from bench.database import HOUR, NOW, PRICES, database, make_market, store
 from bench.result import Result, at_most, median_ms
 from core import db
-from core.models import Market, MarketStatus, Outcome, Quote, Terms
+from core.detect.columns import make_column
 from core.queries import collecting
-from core.settings import Settings
-from local import postgres
-from local.kit import DATA, Kit
+from core.queries import history as columns
 
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-MARKETS, HOURS = 500, 720
-
-
-@asynccontextmanager
-async def database() -> AsyncIterator[db.Connection]:
-    folder = DATA / "bench"
-    with Kit(folder) as kit:
-        server = postgres.start(folder / "postgres")
-        postgres.drop_database(server, "bench")
-        kit.environment["DATABASE_URL"] = url = postgres.create_database(server, "bench")
-        kit.command(["-m", "alembic", "upgrade", "head"])
-        pool = await db.make_pool(Settings(database_url=SecretStr(url)))
-        async with pool.acquire() as connection:
-            await _fill(connection)
-            yield connection
-        await pool.close()
-
-
-async def _fill(connection: db.Connection) -> None:
-    await connection.execute(
-        """
-        INSERT INTO market_snapshots (time, market_id, platform, price, volume, yes_price, no_price)
-        SELECT $1::timestamptz - make_interval(hours => h), 'M' || m, 'kalshi', 0.5, 1000000 - h, 0.51, 0.51
-        FROM generate_series(1, $2::int) m, generate_series(1, $3::int) h
-        """,
-        NOW,
-        MARKETS,
-        HOURS,
-        timeout=120,
-    )
-    await connection.execute("VACUUM ANALYZE market_snapshots")
-
-
-def _market(number: int, price: Decimal) -> Market:
-    terms = Terms("kalshi", f"M{number}", None, f"Market {number}", "", None, "Yes", "No", "", None, None, None, None,
-                  None, number, {})  # fmt: skip
-    quote = Quote(price, price, 1 - price, price, Decimal(number), None, None, None)
-    return Market(terms, MarketStatus.OPEN, quote, Outcome(None, None, None))
+BATCH, MARKETS, HOURS = 1_000, 500, 720
 
 
 async def run() -> list[Result]:
     async with database() as connection:
-        first = [_market(number, Decimal("0.5")) for number in range(1_000)]
-        async with connection.transaction():
-            await collecting.stage(connection, first)
-            await collecting.upsert_terms(connection, first, NOW)
-        turn = count(1)
+        return await measure(connection, MARKETS, HOURS)
 
-        async def insert() -> None:
-            number = next(turn)
-            price = Decimal(number % 90 + 5) / 100
-            changed = [replace(m, quote=replace(m.quote, price=price)) for m in first]
-            async with connection.transaction():
-                await collecting.stage(connection, changed)
-                await collecting.insert_changed_snapshots(connection, NOW + timedelta(seconds=number), 3_600)
 
-        await connection.execute("CREATE TEMP TABLE bare (LIKE market_snapshots INCLUDING DEFAULTS)")
-        rows = [(NOW, f"M{n}", "kalshi", Decimal("0.5"), Decimal(n)) for n in range(1_000)]
+async def measure(connection: db.Connection, markets: int, hours: int) -> list[Result]:
+    await _live(connection, markets, hours)
+    return [await _insert(connection), *await _read(connection)]
 
-        async def copy() -> None:
-            await connection.copy_records_to_table(
-                "bare", records=rows, columns=["time", "market_id", "platform", "price", "volume"]
-            )
 
-        async def latest() -> asyncpg.Record | None:
-            return await connection.fetchrow(
-                "SELECT price, time FROM market_latest WHERE platform = 'kalshi' AND market_id = 'M7'"
-            )
+async def _live(connection: db.Connection, markets: int, hours: int) -> None:
+    """A collect run an hour over the first `markets`; in the one at NOW there are BATCH of them."""
+    batches = [[make_market(number, price) for number in range(markets)] for price in PRICES]
+    for age in range(hours, 0, -1):
+        at = NOW - age * HOUR
+        changes = await store(connection, batches[age % 2], at, new=age == hours)
+        await columns.insert_columns(connection, "kalshi", [make_column(at, HOUR, changes)])
+    changes = await store(connection, [make_market(number, PRICES[0]) for number in range(BATCH)], NOW, new=True)
+    await columns.insert_columns(connection, "kalshi", [make_column(NOW, HOUR, changes)])
+    await connection.execute("VACUUM ANALYZE", timeout=600)
 
-        async def history() -> list[asyncpg.Record]:
-            return await connection.fetch(
-                "SELECT time, price FROM market_snapshots WHERE platform = 'kalshi' AND market_id = 'M7' AND time > $1",
-                NOW - timedelta(hours=24),
-            )
 
-        async def nothing() -> None:
-            await connection.fetchval("SELECT 1")
+async def _insert(connection: db.Connection) -> Result:
+    runs = zip(count(1), cycle([[make_market(n, price) for n in range(BATCH)] for price in PRICES[::-1]]))
 
-        inserted, copied = await median_ms(insert, 15), await median_ms(copy, 15)
-        trip = await median_ms(nothing, 50)
-        return [
-            at_most("insert_1000_ms", inserted, "ms", f"bare COPY of 1,000 rows {copied:.1f} ms", 50),
-            at_most("latest_price_ms", await median_ms(latest, 50), "ms", f"SELECT 1 {trip:.2f} ms", 5),
-            at_most("history_24h_ms", await median_ms(history, 50), "ms", f"SELECT 1 {trip:.2f} ms", 10),
-        ]
+    async def insert() -> None:
+        seconds, changed = next(runs)
+        await store(connection, changed, NOW + timedelta(seconds=seconds), new=False)
+
+    await connection.execute("CREATE TEMP TABLE bare (LIKE market_snapshots INCLUDING DEFAULTS)")
+    rows = [(NOW, f"M{number}", "kalshi", Decimal("0.5"), Decimal(number)) for number in range(BATCH)]
+
+    async def copy() -> None:
+        await connection.copy_records_to_table(
+            "bare", records=rows, columns=["time", "market_id", "platform", "price", "volume"]
+        )
+
+    inserted, copied = await median_ms(insert, 15), await median_ms(copy, 15)
+    return at_most("insert_1000_ms", inserted, "ms", f"bare COPY of {BATCH:,} rows {copied:.1f} ms", 50)
+
+
+async def _read(connection: db.Connection) -> list[Result]:
+    """The latest price of one market, the only one still listed among all that is stored; then a day of all of them."""
+    await collecting.mark_controlled(connection, "kalshi", ["M7"], NOW)
+    await connection.execute("ANALYZE markets")
+
+    async def latest() -> None:
+        ((platform, market_id, *_),) = await collecting.latest_prices(connection)
+        assert (platform, market_id) == ("kalshi", "M7")
+
+    async def day() -> None:
+        assert len(await columns.columns_between(connection, "kalshi", NOW - 24 * HOUR, NOW, 60)) == 24
+
+    async def nothing() -> None:
+        await db.ping(connection)
+
+    floor = f"SELECT 1 {await median_ms(nothing, 50):.2f} ms"
+    return [
+        at_most("latest_price_ms", await median_ms(latest, 50), "ms", f"one listed market; {floor}", 5),
+        at_most("history_24h_ms", await median_ms(day, 50), "ms", f"a venue's markets together; {floor}", 10),
+    ]

@@ -4,8 +4,10 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,16 +18,27 @@ from local.polymarket_wire import PolymarketEventRow, PolymarketMarketRow
 ALWAYS = float("-inf")
 NEVER = float("inf")
 CANDLE_FIELDS = "end_period_ts"
+LAUNCH = datetime(2021, 7, 1, tzinfo=UTC)
 
 
 class WorldError(Exception):
     """The folder cannot be replayed; the message says why in one line."""
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A folder's JSON files: how many are replayed, why the others are not, and rows of the former that are not."""
+
+    replayed: int
+    not_replayed: dict[str, int]
+    rows_not_replayed: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedWorld:
-    def __init__(self, kalshi: "RecordedKalshi", polymarket: "RecordedPolymarket") -> None:
-        self.kalshi = kalshi
-        self.polymarket = polymarket
+    kalshi: "RecordedKalshi"
+    polymarket: "RecordedPolymarket"
+    files: Files
 
 
 def load_recorded(folder: Path) -> RecordedWorld:
@@ -33,15 +46,24 @@ def load_recorded(folder: Path) -> RecordedWorld:
     if not folder.is_dir():
         raise WorldError(f"no such folder: {folder}")
     kalshi, polymarket = RecordedKalshi(), RecordedPolymarket()
-    for path, body in json_files(folder / "kalshi"):
-        kalshi.add(path.name, body)
-    for path, body in json_files(folder / "polymarket"):
-        polymarket.add(path.name, body)
+    reasons = Counter(
+        "not directly in kalshi/ or polymarket/"
+        for path in folder.rglob("*.json")
+        if path.parent not in (folder / "kalshi", folder / "polymarket")
+    )
+    replayed = rows_not_replayed = 0
+    for venue, name in ((kalshi, "kalshi"), (polymarket, "polymarket")):
+        for _, body in json_files(folder / name):
+            if any(known := venue.add(body)):
+                replayed += 1
+                rows_not_replayed += known.count(False)
+            else:
+                reasons[f"no answer of {name} that is replayed"] += 1
     for path in sorted((folder / "kalshi").glob("*.csv.gz")):
         kalshi.add_series_table(path)
     if not (kalshi.markets or polymarket.markets or kalshi.events or polymarket.events):
         raise WorldError(f"no recorded markets in {folder} (looked for kalshi/*.json and polymarket/*.json)")
-    return RecordedWorld(kalshi, polymarket)
+    return RecordedWorld(kalshi, polymarket, Files(replayed, dict(reasons), rows_not_replayed))
 
 
 def json_files(folder: Path) -> Iterator[tuple[Path, Any]]:
@@ -81,6 +103,16 @@ def objects(value: object) -> list[Body]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def taken(rows: Sequence[Any], add: Callable[[Body], bool]) -> list[bool]:
+    """Whether `add` knew each row. A page without rows is known as one."""
+    return [isinstance(row, dict) and add(row) for row in rows] or [True]
+
+
+def has_id(row: Body) -> bool:
+    """Polymarket's are numbers, as text."""
+    return str(row.get("id")).isdecimal()
+
+
 def is_combo(market: Body) -> bool:
     return bool(market.get("mve_collection_ticker")) or str(market.get("ticker", "")).startswith("KXMVE")
 
@@ -99,52 +131,84 @@ class RecordedKalshi:
         self._series: dict[str, Body] = {}
         self._fee_changes: list[Body] = []
         self._status: Body = {"exchange_active": True, "trading_active": True}
-        self._books_without_ticker: list[tuple[str, Body]] = []
+        self._books_without_ticker: list[Body] = []
 
-    def add(self, name: str, body: Any) -> None:
-        """Sorts one recorded answer by what it holds, whatever the file is called."""
+    def add(self, body: Any) -> list[bool]:
+        """Sorts one recorded answer by what it holds. For each row of it: whether it is of a kind that is replayed."""
         if isinstance(body, list):
-            self._add_rows(body)
-            return
-        self._add_rows(objects(body.get("events")) + objects(body.get("markets")))
-        for key in ("event", "market"):
-            if isinstance(body.get(key), dict):
-                self._add_rows([body[key]])
-        if "orderbook_fp" in body or "orderbook" in body:
-            self._add_book(name, body)
-        for book in objects(body.get("orderbooks")):
-            self._add_book(name, book)
-        if "candlesticks" in body and "ticker" in body:
-            self._candles.setdefault(body["ticker"], body["candlesticks"])
-        self._trades.extend(objects(body.get("trades")))
-        self._fee_changes.extend(objects(body.get("series_fee_change_arr")))
-        one = body.get("series")
-        for series in [one] if isinstance(one, dict) else objects(one):
-            self._series.setdefault(series["ticker"], series)
+            return taken(body, self._add_row)
+        if not isinstance(body, dict):
+            return []
+        kinds = {
+            "events": self._add_row, "markets": self._add_row, "event": self._add_row, "market": self._add_row,
+            "orderbooks": self._add_book, "trades": self._add_trade, "series": self._add_series,
+            "series_fee_change_arr": self._add_fee_change,
+        }  # fmt: skip
+        known: list[bool] = []
+        for kind, add in kinds.items():
+            found = body.get(kind)
+            if isinstance(found, list):
+                known += taken(found, add)
+            elif isinstance(found, dict):
+                known.append(add(found))
+        return known + ([True] if self._add_whole(body) else [])
+
+    def _add_whole(self, body: Body) -> bool:
+        """What comes as one object."""
         if "exchange_active" in body:
             self._status = body
-        if "ticker" in body and "event_ticker" in body:
-            self._add_rows([body])
+            return True
+        if "orderbook_fp" in body or "orderbook" in body:
+            return self._add_book(body)
+        return ("candlesticks" in body or "ticker" in body) and self._add_row(body)
 
-    def _add_rows(self, rows: Sequence[Body]) -> None:
-        for row in rows:
-            if "candlesticks" in row:
-                self._candles.setdefault(row["market_ticker"], row["candlesticks"])
-            elif "trade_id" in row:
-                self._trades.append(row)
-            elif "ticker" in row and "event_ticker" in row:
-                self._add_market(row, "")
-            elif "event_ticker" in row:
-                self._add_event(row)
+    def _add_row(self, row: Body) -> bool:
+        if "candlesticks" in row:
+            return self._add_candles(row)
+        if "trade_id" in row:
+            return self._add_trade(row)
+        if "event_ticker" not in row:
+            return False
+        if "ticker" in row:
+            self._add_market(row, "")
+        else:
+            self._add_event(row)
+        return True
+
+    def _add_candles(self, row: Body) -> bool:
+        ticker = row.get("market_ticker", row.get("ticker"))
+        candles = [candle for candle in objects(row["candlesticks"]) if isinstance(candle.get(CANDLE_FIELDS), int)]
+        if ticker is None:
+            return False
+        self._candles.setdefault(ticker, candles)
+        return True
+
+    def _add_trade(self, trade: Body) -> bool:
+        if not trade.keys() >= {"ticker", "created_time"}:
+            return False
+        self._trades.append(trade)
+        return True
+
+    def _add_series(self, series: Body) -> bool:
+        if "ticker" not in series:
+            return False
+        self._series.setdefault(series["ticker"], series)
+        return True
+
+    def _add_fee_change(self, change: Body) -> bool:
+        self._fee_changes.append(change)
+        return True
 
     def _add_event(self, event: Body) -> None:
+        # A market without its ticker is served inside its event all the same, for the product to refuse.
         series = event.get("series_ticker") or ""
-        rows = tuple(self._add_market(market, series) for market in objects(event.get("markets")))
+        rows = tuple(self._add_market(market, series) for market in objects(event.get("markets")) if "ticker" in market)
         combo = bool(rows) and all(row.combo for row in rows)
         row = KalshiEventRow(len(self.events), event["event_ticker"], series, combo, ALWAYS, rows, event)
         self.events.append(row)
 
     def _add_market(self, market: Body, series: str) -> KalshiMarketRow:
+        settled = timestamp(market.get("settlement_ts") or market.get("close_time"))
         row = KalshiMarketRow(
             key=len(self.markets),
             ticker=market["ticker"],
@@ -153,18 +217,19 @@ class RecordedKalshi:
             combo=is_combo(market),
             listed_ts=ALWAYS,
             close_ts=timestamp(market.get("close_time")),
-            settled_ts=timestamp(market.get("settlement_ts") or market.get("close_time")),
+            settled_ts=NEVER if settled == ALWAYS else settled,
             phases=((ALWAYS, market.get("status", "")),),
             source=market,
         )
         self.markets.append(row)
         return row
 
-    def _add_book(self, name: str, body: Body) -> None:
+    def _add_book(self, body: Body) -> bool:
         if "ticker" in body:
             self._books.setdefault(body["ticker"], body)
         else:
-            self._books_without_ticker.append((name, body))
+            self._books_without_ticker.append(body)
+        return True
 
     def add_series_table(self, path: Path) -> None:
         with io.TextIOWrapper(gzip.open(path), encoding="utf-8", newline="") as table:
@@ -206,7 +271,7 @@ class RecordedKalshi:
         market = self.find_market(ticker, now)
         if market is None:
             return None
-        for _, book in self._books_without_ticker:
+        for book in self._books_without_ticker:
             sides = book.get("orderbook_fp") or {}
             yes, no = sides.get("yes_dollars") or [], sides.get("no_dollars") or []
             quote = market.source
@@ -238,7 +303,7 @@ class RecordedKalshi:
         return self._status
 
     def historical_cutoff(self, now: datetime) -> datetime:
-        return now - timedelta(days=90)
+        return LAUNCH  # all of it was recorded from the live listings
 
 
 def row_period(candles: list[Body]) -> int:
@@ -255,27 +320,35 @@ class RecordedPolymarket:
         self._books: dict[str, Body] = {}
         self._clob: dict[str, Body] = {}
 
-    def add(self, name: str, body: Any) -> None:
-        rows = objects(body) if isinstance(body, list) else self._rows_of(body)
-        for row in rows:
-            if "condition_id" in row and "tokens" in row:
-                self._clob.setdefault(row["condition_id"], row)
-            elif "asset_id" in row and "bids" in row:
-                self._books.setdefault(row["asset_id"], row)
-            elif "question" in row:
-                self._add_market(row)
-            elif "title" in row and "id" in row:
-                self._add_event(row)
+    def add(self, body: Any) -> list[bool]:
+        """Sorts one recorded answer by what it holds. For each row of it: whether it is of a kind that is replayed."""
+        if isinstance(body, dict) and not body.keys() & {"question", "asset_id", "slug"}:
+            pages = [body[kind] for kind in ("events", "markets", "data") if isinstance(body.get(kind), list)]
+            known = [known for page in pages for known in taken(page, self._add_row)]
+        else:
+            known = taken(body if isinstance(body, list) else [body], self._add_row)
         self.events.sort(key=lambda row: row.key)
         self.markets.sort(key=lambda row: row.key)
+        return known
 
-    @staticmethod
-    def _rows_of(body: Body) -> list[Body]:
-        pages = objects(body.get("events")) + objects(body.get("markets")) + objects(body.get("data"))
-        return [body] if "question" in body or "asset_id" in body or "slug" in body else pages
+    def _add_row(self, row: Body) -> bool:
+        if "condition_id" in row and "tokens" in row:
+            self._clob.setdefault(row["condition_id"], row)
+        elif "asset_id" in row and "bids" in row:
+            self._books.setdefault(row["asset_id"], row)
+        elif not has_id(row):
+            return False
+        elif "question" in row:
+            self._add_market(row)
+        elif "title" in row:
+            self._add_event(row)
+        else:
+            return False
+        return True
 
     def _add_event(self, event: Body) -> None:
-        rows = tuple(self._add_market(market) for market in objects(event.get("markets")))
+        # A market without its id is served inside its event all the same, for the product to refuse.
+        rows = tuple(self._add_market(market) for market in objects(event.get("markets")) if has_id(market))
         closed_ts = ALWAYS if event.get("closed") else NEVER
         key = self._key(event["id"], len(self.events))
         row = PolymarketEventRow(key, str(event["id"]), event.get("slug", ""), ALWAYS, closed_ts, rows, event)

@@ -22,13 +22,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from local.kalshi_wire import KalshiRoutes, KalshiWorld, answer, filter_word
 from local.polymarket_wire import PolymarketRoutes, PolymarketWorld
-from local.recorded import WorldError, load_recorded
+from local.recorded import RecordedWorld, WorldError, load_recorded
 from local.replay_faults import CHANCES, SECONDS, Faults, FaultyVenue
 from local.world import Effects, GeneratedWorld
 
 Clock = Callable[[], datetime]
 VENUES = ("kalshi", "polymarket")
-KNOWN = {"venue", "reset", "seed", "down", "orderbook_401", *CHANCES, *SECONDS}
+KNOWN = {"venue", "reset", "seed", "down", "orderbook_401", "fee_changes", "live_days", *CHANCES, *SECONDS}
 MOMENT_S = 900  # other rows are spoiled in the next quarter of an hour
 TRUTH_BEFORE, TRUTH_AFTER = timedelta(days=10), timedelta(days=7)
 
@@ -86,7 +86,7 @@ def make_app(world: World, clock: Clock) -> Starlette:
 
     def shown(with_ids: bool) -> Response:
         body: dict[str, Any] = {venue: faults[venue].shown(with_ids) for venue in VENUES}
-        return answer(body | {"orderbook_401": kalshi.orderbooks_need_key})
+        return answer(body | {"orderbook_401": kalshi.orderbooks_need_key, "live_days": kalshi.live_days})
 
     async def show_control(request: Request) -> Response:
         return shown(request.query_params.get("ids") == "true")
@@ -97,6 +97,10 @@ def make_app(world: World, clock: Clock) -> Starlette:
             chosen = VENUES if wanted.get("venue", "all") == "all" else (wanted["venue"],)
             if unknown := set(wanted) - KNOWN:
                 raise ValueError(", ".join(sorted(unknown)))
+            live_days = wanted.get("live_days", None if wanted.get("reset") else kalshi.live_days)
+            kalshi.live_days = None if live_days is None else float(live_days)
+            announced = wanted.get("fee_changes", [] if wanted.get("reset") else kalshi.fee_changes)
+            kalshi.fee_changes = [dict(change) for change in announced]
             for venue in chosen:
                 faults[venue].set(wanted)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
@@ -106,7 +110,7 @@ def make_app(world: World, clock: Clock) -> Starlette:
         return shown(with_ids=False)
 
     async def show_inventory(request: Request) -> Response:
-        return answer(inventory(world, clock()))
+        return answer(inventory(world, clock(), kalshi.cutoff_at(clock())))
 
     async def show_served(request: Request) -> Response:
         # The process's own time holds the sending too, which no venue's has.
@@ -130,22 +134,33 @@ def make_app(world: World, clock: Clock) -> Starlette:
     )
 
 
-def inventory(world: World, now: datetime) -> dict[str, Any]:
-    """Per venue: rows there are, rows that the open sweeps (events, then markets) give, and why not the rest."""
-    return {"kalshi": kalshi_inventory(world.kalshi, now), "polymarket": polymarket_inventory(world.polymarket, now)}
+def inventory(world: World, now: datetime, cutoff: datetime | None = None) -> dict[str, Any]:
+    """Per venue: rows there are, rows that the open sweeps (events, then markets) give, and why not the rest.
+
+    Of a recorded world also its JSON files, and why some are not replayed. `cutoff`: of Kalshi's archive, if not the
+    world's own.
+    """
+    kalshi = kalshi_inventory(world.kalshi, now, cutoff or world.kalshi.historical_cutoff(now))
+    venues = {"kalshi": kalshi, "polymarket": polymarket_inventory(world.polymarket, now)}
+    if isinstance(world, RecordedWorld):
+        venues["files"] = asdict(world.files)
+    return venues
 
 
-def kalshi_inventory(world: KalshiWorld, now: datetime) -> dict[str, Any]:
-    now_ts = now.timestamp()
+def kalshi_inventory(world: KalshiWorld, now: datetime, cutoff: datetime) -> dict[str, Any]:
+    now_ts, cutoff_ts = now.timestamp(), cutoff.timestamp()
     events = world.event_rows(now)
     in_open = {m.key for e in events if not e.combo and e.status(now_ts) == "open" for m in e.markets}
     nested = {m.key for e in events for m in e.markets}
     reasons: Counter[str] = Counter()
     rows = world.market_rows(now)
     for row in rows:
-        if row.key in in_open:
+        is_settled = filter_word(row.status(now_ts)) == "settled"
+        if is_settled and row.settled_ts < cutoff_ts:
+            reasons["archived"] += 1
+        elif row.key in in_open:
             continue
-        if row.combo:
+        elif row.combo:
             reasons["combo"] += 1
         elif row.key in nested:
             reasons["event closed"] += 1

@@ -1,7 +1,6 @@
 """Kalshi's side of the generated world: tickers, bodies, books, candles and trades in the venue's newest shape."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,11 +12,12 @@ import orjson
 from local import world_texts as texts
 from local.kalshi_wire import Body, KalshiEventRow, KalshiMarketRow, wire_time
 from local.noise import Ints, bits
-from local.world_columns import NO_ASK, NO_BID, Columns, Readings
+from local.world_columns import NO_ASK, NO_BID, Readings
 from local.world_families import SLOT_S, Family
+from local.world_listing import GeneratedVenue, Listing, Seat
 
 if TYPE_CHECKING:
-    from local.world import GeneratedWorld, Round
+    from local.world import GeneratedWorld, Listed, Round
 
 STRUCTURES = {
     10: ("linear_cent", [("0.0000", "1.0000", "0.0100")]),
@@ -37,37 +37,12 @@ MOVING = (
 TRADING = ("active", "inactive")
 
 
-@dataclass(slots=True)
-class Listing:
-    family: Ints
-    number: Ints
-    events: list[KalshiEventRow]
-    markets: list[KalshiMarketRow]
-    event_of: dict[str, KalshiEventRow]
-    market_of: dict[str, KalshiMarketRow]
+KalshiListing = Listing[KalshiEventRow, KalshiMarketRow]
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
-    rnd: "Round"
-    j: int
-
-    @property
-    def name(self) -> tuple[int, int, int]:
-        return self.rnd.family.index, self.rnd.number, self.j
-
-
-class GeneratedKalshi:
+class GeneratedKalshi(GeneratedVenue[KalshiEventRow, KalshiMarketRow, KalshiListing]):
+    venue = "kalshi"
     unique_tickers = True
-
-    def __init__(self, world: "GeneratedWorld") -> None:
-        self.world = world
-        self.families = world.families["kalshi"]
-        self.key_span = 10 ** len(str(len(self.families)))
-        self._rows: dict[tuple[int, int], KalshiEventRow] = {}
-        self._heads: dict[tuple[int, int], Body] = {}
-        self._still: dict[tuple[int, int, int], str] = {}
-        self._listing: Listing | None = None
 
     # Rows
 
@@ -79,19 +54,7 @@ class GeneratedKalshi:
         event = f"{words.series}-{words.suffix}"
         return event if rnd.family.size == 1 else f"{event}-{words.markets[j].suffix}"
 
-    def _new_rows(self, family: Ints, number: Ints, missing: list[int]) -> None:
-        """The rows of rounds that were not listed before, their closing times computed together."""
-        from local.world import Round
-
-        where = np.array(missing, dtype=np.int64)
-        columns = Columns(self.world, self.world.tables["kalshi"], family[where], number[where])
-        closes, first = columns.closes.tolist(), columns.first.tolist()
-        for n, place in enumerate(missing):
-            index, generation = int(family[place]), int(number[place])
-            rnd = Round(self.world, self.families[index], generation)
-            self._rows[index, generation] = self._make_row(rnd, closes[first[n] : first[n + 1]])
-
-    def _make_row(self, rnd: "Round", closes: list[int]) -> KalshiEventRow:
+    def _make_row(self, rnd: "Round", closes: list[int], keys: list[int]) -> KalshiEventRow:
         rank = int(self.world.tables["kalshi"].rank[rnd.family.index])
         order = (rnd.start + 10_000) * self.key_span + rank
         words = self.words(rnd)
@@ -114,42 +77,13 @@ class GeneratedKalshi:
             )
         return KalshiEventRow(order, event, series, False, listed, tuple(markets), rnd)
 
-    def listing(self, now: datetime) -> Listing:
-        slot = int(now.timestamp()) // SLOT_S
-        listed = self.world.listed("kalshi", slot)
-        if self._listing is None or self._listing.family is not listed.family:
-            names = list(zip(listed.family.tolist(), listed.number.tolist(), strict=True))
-            missing = [place for place, name in enumerate(names) if name not in self._rows]
-            if missing:
-                self._new_rows(listed.family, listed.number, missing)
-            self._forget(set(names))
-            self.world.forget_before(slot)
-            events = [self._rows[name] for name in names]
-            markets = [market for event in events for market in event.markets]
-            self._listing = Listing(
-                listed.family, listed.number, events, markets,
-                {e.ticker: e for e in events}, {m.ticker: m for m in markets},
-            )  # fmt: skip
-        return self._listing
-
-    def _forget(self, shown: set[tuple[int, int]]) -> None:
-        for store in (self._rows, self._heads):
-            for name in [name for name in store if name not in shown]:
-                del store[name]
-        for seat in [seat for seat in self._still if seat[:2] not in shown]:
-            del self._still[seat]
-
-    def event_rows(self, now: datetime) -> Sequence[KalshiEventRow]:
-        return self.listing(now).events
-
-    def market_rows(self, now: datetime) -> Sequence[KalshiMarketRow]:
-        return self.listing(now).markets
-
-    def find_event(self, ticker: str, now: datetime) -> KalshiEventRow | None:
-        return self.listing(now).event_of.get(ticker)
-
-    def find_market(self, ticker: str, now: datetime) -> KalshiMarketRow | None:
-        return self.listing(now).market_of.get(ticker)
+    def _make_listing(
+        self, listed: "Listed", events: list[KalshiEventRow], markets: list[KalshiMarketRow]
+    ) -> KalshiListing:
+        return Listing(
+            listed.family, listed.number, events, markets,
+            {e.ticker: e for e in events}, {m.ticker: m for m in markets},
+        )  # fmt: skip
 
     # Bodies
 

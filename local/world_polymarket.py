@@ -12,13 +12,13 @@ import orjson
 
 from local import world_texts as texts
 from local.kalshi_wire import wire_time
-from local.noise import Ints
 from local.polymarket_wire import ENDED_HISTORY_FIDELITY_MIN, Body, PolymarketEventRow, PolymarketMarketRow
-from local.world_columns import NO_ASK, NO_BID, Columns, Readings
+from local.world_columns import NO_ASK, NO_BID, Readings
 from local.world_families import EPOCH_SLOT, SLOT_S
+from local.world_listing import GeneratedVenue, Listing, Seat
 
 if TYPE_CHECKING:
-    from local.world import GeneratedWorld, Round
+    from local.world import Listed, Round
 
 PINNED_YES, PINNED_NO = (990, NO_ASK), (NO_BID, 10)
 PRICES = [f"{thousandths / 1000:g}" for thousandths in range(1001)]
@@ -42,15 +42,7 @@ CATEGORIES: dict[str, tuple[tuple[str, str, str], tuple[str, float, float] | Non
 }
 
 
-@dataclass
-class Listing:
-    family: Ints
-    number: Ints
-    events: list[PolymarketEventRow]
-    markets: list[PolymarketMarketRow]
-    event_of: dict[str, PolymarketEventRow]
-    market_of: dict[str, PolymarketMarketRow]
-
+class PolymarketListing(Listing[PolymarketEventRow, PolymarketMarketRow]):
     @cached_property
     def of_condition(self) -> dict[str, PolymarketMarketRow]:
         return {market.condition_id: market for market in self.markets}
@@ -61,15 +53,9 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    rnd: "Round"
-    j: int
+class PolymarketSeat(Seat):
     event_id: str
     ends_ts: float
-
-    @property
-    def name(self) -> tuple[int, int, int]:
-        return self.rnd.family.index, self.rnd.number, self.j
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +71,8 @@ class Now:
     liquidity: float
 
 
-class GeneratedPolymarket:
-    def __init__(self, world: "GeneratedWorld") -> None:
-        self.world = world
-        self.families = world.families["polymarket"]
-        self.key_span = 10 ** len(str(len(self.families)))
-        self._rows: dict[tuple[int, int], PolymarketEventRow] = {}
-        self._heads: dict[tuple[int, int], Body] = {}
-        self._still: dict[tuple[int, int, int], str] = {}
-        self._listing: Listing | None = None
+class GeneratedPolymarket(GeneratedVenue[PolymarketEventRow, PolymarketMarketRow, PolymarketListing]):
+    venue = "polymarket"
 
     # Rows
 
@@ -102,19 +81,6 @@ class GeneratedPolymarket:
 
     def market_id(self, rnd: "Round", j: int) -> str:
         return condition_id(int(rnd.columns.key[j]))
-
-    def _new_rows(self, family: Ints, number: Ints, missing: list[int]) -> None:
-        """The rows of rounds that were not listed before, their closing times and keys computed together."""
-        from local.world import Round
-
-        where = np.array(missing, dtype=np.int64)
-        columns = Columns(self.world, self.world.tables["polymarket"], family[where], number[where])
-        closes, keys, first = columns.closes.tolist(), columns.key.tolist(), columns.first.tolist()
-        for n, place in enumerate(missing):
-            index, generation = int(family[place]), int(number[place])
-            rnd = Round(self.world, self.families[index], generation)
-            part = slice(first[n], first[n + 1])
-            self._rows[index, generation] = self._make_row(rnd, closes[part], keys[part])
 
     def _make_row(self, rnd: "Round", closes: list[int], keys: list[int]) -> PolymarketEventRow:
         rank = int(self.world.tables["polymarket"].rank[rnd.family.index])
@@ -130,51 +96,19 @@ class GeneratedPolymarket:
                     tokens=(token_id(key, 0), token_id(key, 1)),
                     listed_ts=listed,
                     closed_ts=float(closing) * SLOT_S + rnd.family.settles_after_s,
-                    source=Seat(rnd, j, str(order), float(closing) * SLOT_S),
+                    source=PolymarketSeat(rnd, j, str(order), float(closing) * SLOT_S),
                 )
             )
         closed = max(market.closed_ts for market in markets)
         title = f"{slug(words.title)}-{order}"
         return PolymarketEventRow(order, str(order), title, listed, closed, tuple(markets), rnd)
 
-    def listing(self, now: datetime) -> Listing:
-        listed = self.world.listed("polymarket", int(now.timestamp()) // SLOT_S)
-        if self._listing is None or self._listing.family is not listed.family:
-            names = list(zip(listed.family.tolist(), listed.number.tolist(), strict=True))
-            missing = [place for place, name in enumerate(names) if name not in self._rows]
-            if missing:
-                self._new_rows(listed.family, listed.number, missing)
-            self._forget(set(names))
-            events = [self._rows[name] for name in names]
-            markets = [market for event in events for market in event.markets]
-            self._listing = Listing(
-                listed.family,
-                listed.number,
-                events,
-                markets,
-                {e.id: e for e in events},
-                {m.id: m for m in markets},
-            )
-        return self._listing
-
-    def _forget(self, shown: set[tuple[int, int]]) -> None:
-        for store in (self._rows, self._heads):
-            for name in [name for name in store if name not in shown]:
-                del store[name]
-        for seat in [seat for seat in self._still if seat[:2] not in shown]:
-            del self._still[seat]
-
-    def event_rows(self, now: datetime) -> Sequence[PolymarketEventRow]:
-        return self.listing(now).events
-
-    def market_rows(self, now: datetime) -> Sequence[PolymarketMarketRow]:
-        return self.listing(now).markets
-
-    def find_event(self, event_id: str, now: datetime) -> PolymarketEventRow | None:
-        return self.listing(now).event_of.get(event_id)
-
-    def find_market(self, market_id: str, now: datetime) -> PolymarketMarketRow | None:
-        return self.listing(now).market_of.get(market_id)
+    def _make_listing(
+        self, listed: "Listed", events: list[PolymarketEventRow], markets: list[PolymarketMarketRow]
+    ) -> PolymarketListing:
+        return PolymarketListing(
+            listed.family, listed.number, events, markets, {e.id: e for e in events}, {m.id: m for m in markets}
+        )
 
     def find_markets(self, names: set[str], now: datetime) -> Sequence[PolymarketMarketRow]:
         listing = self.listing(now)

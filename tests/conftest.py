@@ -11,16 +11,18 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import psycopg
 import pytest
 import uvicorn
 from filelock import FileLock
+from starlette.applications import Starlette
 
 from core import db
 from core.cache import make_cache
@@ -131,6 +133,22 @@ def served(app: Any) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join(10)
+
+
+ClientOf = Callable[[Starlette], Awaitable[httpx.AsyncClient]]
+
+
+@pytest.fixture
+async def client_of() -> AsyncIterator[ClientOf]:
+    """client_of(app): asks an app without a network; the app is up until the test ends, a bug in it is a 500."""
+    async with AsyncExitStack() as stack:
+
+        async def make(app: Starlette) -> httpx.AsyncClient:
+            await stack.enter_async_context(app.router.lifespan_context(app))
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            return await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://test"))
+
+        yield make
 
 
 @pytest.fixture

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from analyze.jobs import WORK
-from core.runtime import invoke
+from core.runtime import configured, invoke
 from core.settings import AnalyzeSettings
 
 if TYPE_CHECKING:
     import flask
 
+SETTINGS = configured(AnalyzeSettings)
+
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    return invoke(event.get("job", "analyze"), WORK, AnalyzeSettings, context.get_remaining_time_in_millis() / 1_000)
+    return invoke(event.get("job", "analyze"), WORK, SETTINGS, context.get_remaining_time_in_millis() / 1_000)
 
 
 def http(request: flask.Request) -> dict[str, Any]:
-    return invoke(request.args.get("job", "analyze"), WORK, AnalyzeSettings)
+    return invoke(request.args.get("job", "analyze"), WORK, SETTINGS)

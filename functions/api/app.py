@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
 
 from api import access, insights, pages, problems
@@ -36,6 +37,11 @@ def make_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
     app.state.tiers = access.TierBook()
     app.state.front_page = pages.FrontPage()
     problems.install(app)
+    if settings.cors_origins:
+        # Tokens travel in a header that a page sets itself; cookies and the browser's own credentials never count.
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET"], allow_headers=["authorization"]
+        )
     app.add_api_route("/health", health, methods=["GET"], tags=["operation"])
     app.add_api_route("/api/v1/insights/ai", get_insights, methods=["GET"], tags=["insights"])
     app.add_api_route("/", get_page, methods=["GET"], include_in_schema=False)

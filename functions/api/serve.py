@@ -1,9 +1,7 @@
 """The application as servers load it, configured from the environment."""
 
 from api.app import make_app
-from core import log
-from core.settings import ApiSettings, load
+from core.runtime import configured
+from core.settings import ApiSettings
 
-settings = load(ApiSettings)
-log.configure(settings.log_level)
-app = make_app(settings)
+app = make_app(configured(ApiSettings))

@@ -1,9 +1,7 @@
 """The application as servers load it, configured from the environment."""
 
-from core import log
-from core.settings import WebhookSettings, load
+from core.runtime import configured
+from core.settings import WebhookSettings
 from stripe_webhook.app import make_app
 
-settings = load(WebhookSettings)
-log.configure(settings.log_level)
-app = make_app(settings)
+app = make_app(configured(WebhookSettings))

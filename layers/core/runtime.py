@@ -22,7 +22,7 @@ from core import db, log
 from core.cache import Cache, make_cache
 from core.errors import ConfigError, DatabaseDown, JobFailed, JobOverlap, OddWonsError, UnknownJob
 from core.queries import jobs as job_queries
-from core.settings import Settings, load, simulated_now
+from core.settings import ServerSettings, Settings, load, simulated_now
 
 logger = logging.getLogger(__name__)
 
@@ -189,13 +189,37 @@ async def _lease(pool: db.Pool, job: Job, settings: Settings) -> AsyncIterator[s
             logger.warning("lease not released", extra={"job": job.name, "error": str(away)})
 
 
-def invoke(name: str, work: Mapping[str, Work[S]], kind: type[S], limit_s: float | None = None) -> Summary:
+def configured(kind: type[S]) -> S:
+    """The environment as settings, the log set up by them. A fault in it is one line on stderr and exit 2.
+
+    Not an error that is raised: hosts that import a function would bury the line in a traceback, and all of them
+    take an exit while they start for what it is.
+    """
+    try:
+        settings = load(kind)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
+    log.configure(settings.log_level)
+    return settings
+
+
+def serve(app: str, kind: type[ServerSettings]) -> None:
+    """`app` (module:name) over HTTP on PORT until it is told to stop, for a host that runs commands."""
+    if sys.argv[1:]:
+        raise SystemExit(f"no job {sys.argv[1]!r} here; this function serves HTTP and takes no arguments")
+    settings = configured(kind)
+    from granian.constants import Interfaces  # installed only where we serve HTTP ourselves
+    from granian.server import Server
+
+    Server(app, address=settings.host, port=settings.port, interface=Interfaces.ASGI, log_access=False).serve()
+
+
+def invoke(name: str, work: Mapping[str, Work[S]], settings: S, limit_s: float | None = None) -> Summary:
     """One job for a host that calls functions (Lambda, Cloud Run): the summary, or the error it raised.
 
     A fresh event loop is right here: a job opens and closes all it uses.
     """
-    settings = load(kind)
-    log.configure(settings.log_level)
     try:
         return {"job": name, "status": "ok", "summary": asyncio.run(run_job(name, work, settings, limit_s))}
     except JobOverlap as error:
@@ -208,14 +232,12 @@ def cron_main(default_job: str, work: Mapping[str, Work[S]], kind: type[S], argv
     arguments = sys.argv[1:] if argv is None else argv
     name = arguments[0] if arguments else default_job
     job = JOBS.get(name)
+    settings = configured(kind)
     # A host that stops us gets an orderly end: the lease is given back and the run recorded.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         with _hard_exit_after(None if job is None or job.deadline_s is None else job.deadline_s + 30):
-            outcome = invoke(name, work, kind)
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+            outcome = invoke(name, work, settings)
     except OddWonsError as error:
         sys.stderr.write(f"{name}: {error}\n")
         return 1

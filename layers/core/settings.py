@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from core.errors import ConfigError
 
@@ -17,6 +17,7 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 _HOST = r"(\[[^\]@]+\]|[^:,@\[\]\s]*)(:[0-9]{1,5})?"
+_ORIGIN = re.compile(r"(http(?!.*:80$)|https(?!.*:443$))://([a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?")
 _AUTHORITY = re.compile(rf"(.*@)?{_HOST}(,{_HOST})*")
 
 
@@ -43,6 +44,13 @@ def _web_address(value: str) -> str:
     return value
 
 
+def _origin(value: str) -> str:
+    """Only as browsers send it (lower case, no usual port, no slash): another form would never match."""
+    if not _ORIGIN.fullmatch(value):
+        raise ValueError("must be origins such as https://example.com, comma-separated, without a path; or * alone")
+    return value
+
+
 class Settings(BaseSettings):
     """What every function reads. Empty variables count as unset."""
 
@@ -54,6 +62,7 @@ class Settings(BaseSettings):
     database_url: SecretStr
     database_pool_size: int = Field(default=4, ge=1, le=50)
     database_timeout_s: float = Field(default=10.0, gt=0, le=600)
+    database_bulk_timeout_s: float = Field(default=120.0, gt=0, le=3_600, description="for a read or delete of days")
     database_connect_timeout_s: float = Field(default=5.0, gt=0, le=60)
     database_statement_cache: int = Field(default=100, ge=0, le=10_000, description="0 behind a transaction pooler")
 
@@ -111,11 +120,17 @@ class CollectSettings(Settings):
     http_timeout_s: float = Field(default=20.0, gt=0, le=300)
     http_attempts: int = Field(default=4, ge=1, le=20)
     http_max_body_mb: int = Field(default=64, ge=1, le=1_024)
+    listing_min_share: float = Field(default=0.5, ge=0, le=1, description="of the last one's markets, or it is doubted")
+    listing_doubt_s: int = Field(default=3_600, ge=0, le=86_400, description="how long a shrunken listing is doubted")
     collect_max_pages: int = Field(default=5_000, ge=1, le=1_000_000)
     control_sweep_every_s: int = Field(default=3_600, ge=0, le=86_400)
+    collect_books_most: int = Field(default=200, ge=0, le=2_000, description="markets a run reads the books of")
     snapshot_every_s: int = Field(default=3_600, ge=60, le=86_400)
     retention_days: int = Field(default=90, ge=1, le=3_650)
     backfill_days: int = Field(default=7, ge=1, le=90)
+    backfill_settled_days: int = Field(default=14, ge=0, le=60, description="in which markets settled that are wanted")
+    backfill_settled_per_day: int = Field(default=150, ge=1, le=10_000, description="the largest of a day and venue")
+    backfill_settled_min_volume: int = Field(default=10_000, ge=0, description="contracts on Kalshi, USD on Polymarket")
 
     @field_validator("kalshi_base_url", "polymarket_gamma_url", "polymarket_clob_url")
     @classmethod
@@ -132,20 +147,24 @@ class AnalyzeSettings(CollectSettings):
     ai_concurrency: int = Field(default=8, ge=1, le=256)
     ai_max_completion_tokens: int = Field(default=4_096, ge=256, le=65_536)
     ai_budget_usd_per_day: float = Field(default=0.50, ge=0, le=10_000)
+    max_quote_age_s: float = Field(default=1_800.0, gt=0, le=86_400)
     analyze_score_threshold: int = Field(default=50, ge=0, le=100)
     analyze_max_insights: int = Field(default=20, ge=0, le=2_000)
     arbitrage_min_edge_pct: float = Field(default=2.0, ge=0, le=100)
     arbitrage_max_book_age_s: float = Field(default=30.0, gt=0, le=600)
 
 
-class ApiSettings(Settings):
-    jwt_secret: SecretStr = Field(min_length=32)
-    jwt_algorithm: Literal["HS256"] = "HS256"
-    access_token_expire_minutes: int = Field(default=30, ge=1, le=10_080)
-    cors_origins: str = ""
-    public_url: str = "http://localhost:8000"
+class ServerSettings(Settings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65_535)
+
+
+class ApiSettings(ServerSettings):
+    jwt_secret: SecretStr = Field(min_length=32)
+    jwt_algorithm: Literal["HS256"] = "HS256"
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="whose pages may read answers in a browser; comma-separated"
+    )
     tier_fresh_s: float = Field(default=5.0, ge=0, le=60)
     tier_grace_s: float = Field(default=300.0, ge=0, le=3_600, description="with the database away")
     preview_tier: Literal["basic", "premium", "pro"] | None = Field(
@@ -154,6 +173,16 @@ class ApiSettings(Settings):
     insights_ttl_s: int = Field(default=300, ge=1, le=86_400)
     arbitrage_ttl_s: int = Field(default=60, ge=1, le=86_400)
 
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _is_split(cls, value: object) -> object:
+        return tuple(origin.strip() for origin in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return value if value == ("*",) else tuple(_origin(origin) for origin in value)
+
     @model_validator(mode="after")
     def _shows_nobody_elses_view(self) -> ApiSettings:
         if self.preview_tier is not None and self.environment == "production":
@@ -161,15 +190,13 @@ class ApiSettings(Settings):
         return self
 
 
-class WebhookSettings(Settings):
+class WebhookSettings(ServerSettings):
     stripe_webhook_secret: SecretStr = Field(description="several, comma-separated, while one is rolled")
     stripe_price_basic: str
     stripe_price_premium: str
     stripe_price_pro: str
     stripe_tolerance_s: int = Field(default=300, ge=1, le=3_600)
     webhook_max_body_kb: int = Field(default=512, ge=1, le=10_240)
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=1, le=65_535)
 
     @field_validator("stripe_webhook_secret")
     @classmethod

@@ -22,9 +22,9 @@ from api.app import make_app
 from core import db
 from core.models import Tier
 from core.queries import accounts
-from core.settings import ApiSettings, Settings
+from core.settings import ApiSettings
 from local import upstash
-from tests.conftest import NOW, served
+from tests.conftest import NOW, ClientOf, served
 
 SECRET = "a secret of thirty-two characters or more"
 REST_TOKEN = "token-of-the-tests"
@@ -87,10 +87,8 @@ def valkey(valkey_url: str) -> Iterator[Redis]:
 
 
 @pytest.fixture
-async def make_api(database_url: str, rest_url: str, valkey: Redis) -> AsyncIterator[MakeApi]:
+async def make_api(database_url: str, rest_url: str, valkey: Redis, pool: db.Pool, client_of: ClientOf) -> MakeApi:
     """make_api(clock=None, **settings): a replica with the cache; give upstash_redis_rest_url=None for none."""
-    opened: list[Api] = []
-    pool = await db.make_pool(Settings(database_url=database_url))
 
     async def make(clock: Clock | None = None, **overrides: Any) -> Api:
         settings: dict[str, Any] = {
@@ -102,16 +100,9 @@ async def make_api(database_url: str, rest_url: str, valkey: Redis) -> AsyncIter
         }
         clock = clock or Clock()
         app = make_app(ApiSettings(**(settings | overrides)), clock)
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        api = Api(app, httpx.AsyncClient(transport=transport, base_url="http://api"), clock, pool)
-        opened.append(api)
-        return api
+        return Api(app, await client_of(app), clock, pool)
 
-    yield make
-    for api in opened:
-        await api.http.aclose()
-        await api.app.state.resources.close()
-    await pool.close()
+    return make
 
 
 @pytest.fixture

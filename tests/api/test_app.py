@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from core.errors import ConfigError, JobFailed
 from core.models import Tier
 from core.settings import ApiSettings, load
 from tests.api.conftest import INSIGHTS, SECRET, Api, MakeApi, database_away
-from tests.conftest import ROOT
 
 NOWHERE = "postgresql://nobody:hidden@127.0.0.1:1/nothing"
 
@@ -152,29 +149,3 @@ def test_what_is_for_the_local_kit_is_refused_in_production(
     monkeypatch.setenv("ENVIRONMENT", "production")
     with pytest.raises(ConfigError, match=rf"{name} .* is refused when ENVIRONMENT=production"):
         load(ApiSettings)
-
-
-def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT / "functions",
-        env={"PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'layers'}", "PYTHONDONTWRITEBYTECODE": "1", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_the_server_names_what_it_misses_and_ends_with_2() -> None:
-    done = python("import sys, api.__main__; sys.exit(api.__main__.main())")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("environment: DATABASE_URL")
-    assert done.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize("cache", [{}, {"UPSTASH_REDIS_REST_URL": "http://x", "UPSTASH_REDIS_REST_TOKEN": "t"}])
-def test_a_cold_start_loads_only_what_it_serves_with(cache: dict[str, str]) -> None:
-    unwanted = "{'stripe', 'groq', 'httpx', 'numpy', 'boto3', 'redis', 'upstash_redis', 'jinja2', 'granian'}"
-    code = f"import sys, api.serve; print(sorted({unwanted} & set(sys.modules)))"
-    done = python(code, DATABASE_URL=NOWHERE, JWT_SECRET=SECRET, **cache)
-    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

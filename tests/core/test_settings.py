@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from core.errors import ConfigError
 from core.settings import AnalyzeSettings, ApiSettings, CollectSettings, Settings, WebhookSettings, load, simulated_now
+from tests.conftest import ROOT
 
 SECRET = "hunter2-but-longer-than-thirty-two-characters"
 URL = "postgresql://oddwons:pw@db.example:5432/oddwons"
@@ -29,6 +31,12 @@ def fault(kind: type[Settings], monkeypatch: pytest.MonkeyPatch, **environment: 
     assert "\n" not in said
     assert caught.value.__cause__ is None
     return said
+
+
+def test_every_setting_is_read_by_something() -> None:
+    code = "".join(path.read_text() for folder in ("functions", "layers") for path in (ROOT / folder).rglob("*.py"))
+    names = {name for kind in (AnalyzeSettings, ApiSettings, WebhookSettings) for name in kind.model_fields}
+    assert {name for name in names if not re.search(rf"\.{name}\b", code)} == set()
 
 
 def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +127,39 @@ def test_a_short_secret_is_refused_without_being_shown(monkeypatch: pytest.Monke
     said = fault(ApiSettings, monkeypatch, DATABASE_URL=URL, JWT_SECRET="tooshort")
     assert "JWT_SECRET" in said
     assert "tooshort" not in said
+
+
+@pytest.mark.parametrize(
+    ("value", "origins"),
+    [
+        ("", ()),
+        ("*", ("*",)),
+        ("https://app.example", ("https://app.example",)),
+        ("https://a.example , http://localhost:3000", ("https://a.example", "http://localhost:3000")),
+        ("https://xn--bcher-kva.example,https://[::1]:8443", ("https://xn--bcher-kva.example", "https://[::1]:8443")),
+    ],
+)
+def test_origins_of_other_sites_are_read(monkeypatch: pytest.MonkeyPatch, value: str, origins: tuple[str, ...]) -> None:
+    for name, given in {"DATABASE_URL": URL, "JWT_SECRET": SECRET, "CORS_ORIGINS": value}.items():
+        monkeypatch.setenv(name, given)
+    assert load(ApiSettings).cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "app.example", "https://app.example/", "https://app.example/page", "https://app.example?", "https://App.example",
+        "https://app.example:443", "http://app.example:80", "https://app.example:", "https://app.example:0", "https://",
+        "https://u:p@app.example", "https://*.example", "https://*", "ftp://app.example", "null", " ", ",",
+        "https://app.example,", "*,https://app.example", "https://app.example,*", '["https://app.example"]',
+        "https://app.example https://b.example", "https://app\n.example", "https://app.example,https://b.example/",
+    ],
+)  # fmt: skip
+def test_what_no_browser_would_send_as_an_origin_is_refused_at_start(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    said = fault(ApiSettings, monkeypatch, DATABASE_URL=URL, JWT_SECRET=SECRET, CORS_ORIGINS=value)
+    assert said.startswith("environment: CORS_ORIGINS: must be origins such as https://example.com")
 
 
 def test_the_simulated_clock_moves_at_its_speed_from_its_origin() -> None:

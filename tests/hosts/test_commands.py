@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,18 @@ def test_a_job_of_another_function_exits_1_and_names_those_of_this_one(tmp_path:
     assert "backfill, collect, settle, upkeep" in line
 
 
+@pytest.mark.parametrize(("function", "job"), [("stripe_webhook", "reconcile"), ("api", "collect")])
+def test_a_server_told_to_run_a_job_refuses_and_serves_nothing(function: str, job: str, tmp_path: Path) -> None:
+    environment = clean_environment(DATABASE_URL=NOWHERE) | hosting.API | hosting.STRIPE
+    done = run_command([function, job], environment, tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"no job '{job}' here; this function serves HTTP and takes no arguments\n"
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize(("variable", "value"), [("DATABASE_URL", ""), ("LOG_LEVEL", "LOUD")])
+@pytest.mark.parametrize(
+    ("variable", "value"), [("DATABASE_URL", ""), ("DATABASE_URL", "mysql://u:hunter2@h/db"), ("LOG_LEVEL", "LOUD")]
+)
 def test_a_wrong_setting_exits_2_and_is_named_in_one_line(
     function: str, variable: str, value: str, tmp_path: Path
 ) -> None:
@@ -96,6 +106,7 @@ def test_a_wrong_setting_exits_2_and_is_named_in_one_line(
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"environment: {variable}: ")
+    assert "hunter2" not in line
 
 
 @pytest.mark.parametrize(
@@ -104,31 +115,32 @@ def test_a_wrong_setting_exits_2_and_is_named_in_one_line(
 def test_every_missing_setting_of_a_server_is_named_at_once(
     function: str, variables: dict[str, str], tmp_path: Path
 ) -> None:
-    done = run_command([function], clean_environment(DATABASE_URL=NOWHERE), tmp_path)
-    assert done.returncode == 2
+    done = run_command([function], clean_environment(), tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
-    assert all(f"{name}: " in line for name in variables)
+    assert all(f"{name}: " in line for name in ("DATABASE_URL", *variables))
 
 
 def test_a_job_told_to_stop_gives_its_lease_back_and_is_recorded(
-    job_environment: dict[str, str], mute_venues: dict[str, str], database_url: str, tmp_path: Path
+    job_environment: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "collect"],
-        env=job_environment | mute_venues,
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        while not hosting.runs(database_url):
-            assert process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # takes a call and never answers
+        mute.settimeout(60)
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "collect"],
+            env=job_environment | {"KALSHI_BASE_URL": url, "POLYMARKET_GAMMA_URL": url},
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            with mute.accept()[0]:  # its record is written and its work begun: what was still between them is over
+                process.send_signal(signal.SIGTERM)
+                _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.wait()
     assert process.returncode == 1
     assert said.splitlines()[-1] == "collect: stopped before its end"
     assert hosting.runs(database_url) == [("collect", "failed")]

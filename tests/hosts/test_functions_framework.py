@@ -15,6 +15,8 @@ from tests.conftest import ROOT
 from tests.hosts import hosting
 from tests.hosts.hosting import Hosted, clean_environment, hosted, run_command
 
+FUNCTIONS: dict[str, list[str]] = {"collect": [], "analyze": [], "api": ["--asgi"], "stripe_webhook": ["--asgi"]}
+
 
 def command(function: str, *flags: str) -> list[str]:
     source = str(ROOT / "functions" / function / "handler.py")
@@ -42,18 +44,17 @@ def test_a_failed_job_is_a_500_for_the_scheduler(job_environment: dict[str, str]
     assert "UnknownJob: no job 'digest' here" in server.said()
 
 
-def test_a_missing_setting_of_a_job_is_a_500_and_named_in_the_log(tmp_path: Path) -> None:
-    with serve("collect", clean_environment(), tmp_path) as server:
-        assert httpx.post(server.url, timeout=60).status_code == 500
-    assert "ConfigError: environment: DATABASE_URL: Field required" in server.said()
-
-
-@pytest.mark.parametrize("function", ["api", "stripe_webhook"])
-def test_a_missing_setting_of_a_server_ends_it_at_start_and_is_named(function: str, tmp_path: Path) -> None:
-    environment = clean_environment() | hosting.API | hosting.STRIPE
-    done = run_command(command(function, "--asgi"), environment, tmp_path)
-    assert done.returncode != 0
-    assert done.stderr.splitlines()[-1].endswith("ConfigError: environment: DATABASE_URL: Field required")
+@pytest.mark.parametrize(("function", "flags"), FUNCTIONS.items())
+@pytest.mark.parametrize(
+    ("url", "fault"), [("", "Field required"), ("mysql://u:hunter2@h/db", "must start with postgresql://")]
+)
+def test_a_wrong_setting_ends_it_at_start_and_is_all_it_says(
+    function: str, flags: list[str], url: str, fault: str, tmp_path: Path
+) -> None:
+    environment = clean_environment(DATABASE_URL=url) | hosting.API | hosting.STRIPE
+    done = run_command(command(function, *flags), environment, tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [f"environment: DATABASE_URL: {fault}"]
 
 
 def test_the_api_answers_in_asgi_mode(database_url: str, tmp_path: Path) -> None:

@@ -42,9 +42,11 @@ class Container:
     def __init__(self, server: Hosted) -> None:
         self.server = server
 
+    def post(self, event: object) -> httpx.Response:
+        return httpx.post(f"{self.server.url}/2015-03-31/functions/function/invocations", json=event, timeout=120)
+
     def invoke(self, event: object) -> Any:
-        url = f"{self.server.url}/2015-03-31/functions/function/invocations"
-        return httpx.post(url, json=event, timeout=120).json()
+        return self.post(event).json()
 
     def request(self, method: str, path: str, **parts: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self.invoke(http_event(method, path, **parts))
@@ -177,11 +179,19 @@ def test_an_unknown_job_is_an_error_that_names_the_known_ones(deploy: Deploy, jo
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_missing_setting_is_named_in_the_error(deploy: Deploy, function: str) -> None:
-    with deploy(function, clean_environment() | hosting.API | hosting.STRIPE) as container:
-        answer = container.invoke({})
-    assert answer["errorType"] == "ConfigError"
-    assert answer["errorMessage"] == "environment: DATABASE_URL: Field required"
+@pytest.mark.parametrize(
+    ("url", "fault"), [("", "Field required"), ("mysql://u:hunter2@h/db", "must start with postgresql://")]
+)
+def test_a_wrong_setting_fails_the_start_and_is_the_one_line_in_the_log(
+    deploy: Deploy, function: str, url: str, fault: str
+) -> None:
+    with deploy(function, clean_environment(DATABASE_URL=url) | hosting.API | hosting.STRIPE) as container:
+        assert container.post({}).status_code == 502
+        said = container.server.said().splitlines()
+    ours = [line for line in said if " (rapid) " not in line and not line.startswith("START RequestId: ")]
+    assert ours == [f"environment: DATABASE_URL: {fault}"]
+    assert any("Runtime exited with error: exit status 2" in line for line in said)
+    assert not any("hunter2" in line for line in said)
 
 
 def test_the_api_answers_an_http_api_cold_and_warm(deploy: Deploy, database_url: str) -> None:
@@ -197,6 +207,16 @@ def test_the_api_answers_an_http_api_cold_and_warm(deploy: Deploy, database_url:
         assert answer["statusCode"] == 200
         assert '"refresh":"real-time"' in answer["body"]
         assert container.request("GET", "/")["headers"]["content-type"].startswith("text/html")
+
+
+def test_a_browsers_preflight_is_answered_through_an_http_api(deploy: Deploy) -> None:
+    page = "https://app.example"
+    environment = clean_environment(DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing", CORS_ORIGINS=page)
+    asked = {"origin": page, "access-control-request-method": "GET", "access-control-request-headers": "authorization"}
+    with deploy("api", environment | hosting.API) as container:
+        answer = container.request("OPTIONS", "/api/v1/insights/ai", headers=asked)
+    assert answer["statusCode"] == 200
+    assert answer["headers"]["access-control-allow-origin"] == page
 
 
 def test_the_webhook_takes_signed_bodies_plain_and_in_base64(deploy: Deploy, database_url: str) -> None:

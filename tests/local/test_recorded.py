@@ -121,7 +121,69 @@ def test_the_inventory_accounts_for_every_row(tmp_path: Path) -> None:
     assert inventory(load_recorded(small_folder(tmp_path)), NOW) == {
         "kalshi": {"rows": 4, "listed": 3, "not_listed": {"combo": 1}},
         "polymarket": {"rows": 2, "listed": 1, "not_listed": {"event closed": 1}},
+        "files": {"replayed": 4, "not_replayed": {}, "rows_not_replayed": 0},
     }
+
+
+NOT_REPLAYED: list[Any] = [
+    {}, {"a": 1}, 7, "text", None, True, [1, "x", None], [[]], [{}], [{"a": 1}], {"markets": [{"a": 1}]},
+    {"markets": "none", "events": 7, "data": {}, "series": None}, {"series": [{"title": "no ticker"}]},
+    {"trades": [{"trade_id": "t"}]}, [{"id": "x1", "question": "An id that is no number?"}], {"slug": "alone"},
+]  # fmt: skip
+
+
+async def test_files_that_are_no_answers_are_counted_under_a_reason_and_change_nothing_else(tmp_path: Path) -> None:
+    before = inventory(load_recorded(small_folder(tmp_path)), NOW)
+    for number, body in enumerate(NOT_REPLAYED):
+        write(tmp_path / "kalshi" / f"notes_{number}.json", body)
+        write(tmp_path / "polymarket" / f"notes_{number}.json", body)
+    (tmp_path / "kalshi" / "older").mkdir()
+    for place in (tmp_path / "summary.json", tmp_path / "kalshi" / "older" / "events.json"):
+        place.write_text("not even JSON")
+    async with client(tmp_path) as http:
+        after = (await http.get("/control/inventory")).json()
+    assert after.pop("files") == {
+        "replayed": 4,
+        "not_replayed": {
+            "not directly in kalshi/ or polymarket/": 2,
+            "no answer of kalshi that is replayed": len(NOT_REPLAYED),
+            "no answer of polymarket that is replayed": len(NOT_REPLAYED),
+        },
+        "rows_not_replayed": 0,
+    }
+    assert after == {venue: before[venue] for venue in ("kalshi", "polymarket")}
+
+
+def test_rows_among_others_that_are_not_replayed_are_counted(tmp_path: Path) -> None:
+    small_folder(tmp_path)
+    market = {"ticker": "B-1", "event_ticker": "B", "status": "active"}
+    write(tmp_path / "kalshi" / "page.json", {"markets": [market, {"status": "active"}, None, 3], "cursor": ""})
+    write(tmp_path / "polymarket" / "page.json", [{"id": "12", "question": "Known?"}, {"id": None, "question": "No?"}])
+    counted = inventory(load_recorded(tmp_path), NOW)
+    assert counted["files"] == {"replayed": 6, "not_replayed": {}, "rows_not_replayed": 4}
+    assert (counted["kalshi"]["rows"], counted["polymarket"]["rows"]) == (5, 3)
+
+
+def test_a_page_without_rows_is_an_answer(tmp_path: Path) -> None:
+    small_folder(tmp_path)
+    write(tmp_path / "kalshi" / "last_page.json", {"markets": [], "cursor": ""})
+    write(tmp_path / "polymarket" / "last_page.json", [])
+    assert inventory(load_recorded(tmp_path), NOW)["files"]["replayed"] == 6
+
+
+async def test_a_market_that_cannot_be_named_is_served_inside_its_event(tmp_path: Path) -> None:
+    small_folder(tmp_path)
+    event = {
+        "event_ticker": "B",
+        "series_ticker": "B",
+        "markets": [{"status": "active"}, {"ticker": "B-1", "status": "active"}],
+    }
+    write(tmp_path / "kalshi" / "page.json", [event])
+    async with client(tmp_path) as http:
+        body = (await http.get("/kalshi/trade-api/v2/events?with_nested_markets=true&status=open")).json()
+        counted = (await http.get("/control/inventory")).json()
+    assert event in body["events"]
+    assert counted["kalshi"]["rows"] == 5
 
 
 def test_a_folder_that_is_missing_or_empty_ends_with_one_line(
@@ -158,7 +220,13 @@ async def test_the_open_sweeps_of_the_recorded_folder_give_what_the_inventory_li
     polymarket = [json.dumps(m) for e in pm_events for m in e.get("markets", [])] + [json.dumps(m) for m in pm_loose]
     assert len(set(kalshi)) == counted["kalshi"]["listed"]
     assert len(set(polymarket)) == counted["polymarket"]["listed"]
-    for venue in counted.values():
+    assert counted["files"] == {
+        "replayed": sum(1 for _ in RECORDED.rglob("*.json")) - 1,
+        "not_replayed": {"no answer of polymarket that is replayed": 1},  # the trades of the Data API
+        "rows_not_replayed": 0,
+    }
+    for name in ("kalshi", "polymarket"):
+        venue = counted[name]
         assert venue["rows"] == venue["listed"] + sum(venue["not_listed"].values())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 from stripe import WebhookSignature
 
 from core import db
@@ -20,7 +19,7 @@ from core.models import Tier
 from core.queries import accounts
 from core.settings import WebhookSettings
 from stripe_webhook.app import make_app
-from tests.conftest import NOW
+from tests.conftest import NOW, ClientOf
 
 SECRET = "whsec_of_the_tests"
 PATH = "/stripe/webhook"
@@ -33,7 +32,6 @@ PERIOD_END = SECONDS + 30 * 86_400
 class Stripe:
     """One customer's Stripe, talking to one replica of ours."""
 
-    app: Starlette
     http: httpx.AsyncClient
     connection: db.Connection
     user_id: str
@@ -105,9 +103,8 @@ MakeStripe = Callable[..., Awaitable[Stripe]]
 
 
 @pytest.fixture
-async def make_stripe(database_url: str, connection: db.Connection) -> AsyncIterator[MakeStripe]:
+async def make_stripe(database_url: str, connection: db.Connection, client_of: ClientOf) -> MakeStripe:
     """make_stripe(**settings): the webhook and a free user whom no customer is known for."""
-    opened: list[Stripe] = []
     user_id = await accounts.upsert_user(connection, "payer@example.com", Tier.FREE, NOW)
 
     async def make(**overrides: Any) -> Stripe:
@@ -117,15 +114,9 @@ async def make_stripe(database_url: str, connection: db.Connection) -> AsyncIter
             **{f"stripe_price_{tier}": price for tier, price in PRICES.items()},
         }
         app = make_app(WebhookSettings(**(settings | overrides)), lambda: NOW)
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        stripe = Stripe(app, httpx.AsyncClient(transport=transport, base_url="http://hook"), connection, user_id)
-        opened.append(stripe)
-        return stripe
+        return Stripe(await client_of(app), connection, user_id)
 
-    yield make
-    for stripe in opened:
-        await stripe.http.aclose()
-        await stripe.app.state.webhook.close()
+    return make
 
 
 @pytest.fixture

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
-from typing import Any
 
 import orjson
 import pytest
@@ -14,7 +11,6 @@ import pytest
 from core.errors import ConfigError
 from core.models import Tier
 from core.settings import WebhookSettings, load
-from tests.conftest import ROOT
 from tests.stripe_webhook.conftest import PATH, SECRET, MakeStripe, Stripe, sign
 
 NOWHERE = "postgresql://nobody:hidden@127.0.0.1:1/nothing"
@@ -185,24 +181,3 @@ def test_what_is_missing_or_wrong_refuses_to_start(
     assert named in said
     assert "\n" not in said
     assert not any(word in said for word in (SECRET, "hidden"))
-
-
-def python(code: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    path = {"PYTHONPATH": f"{ROOT / 'functions'}:{ROOT / 'layers'}", "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=path | environment, capture_output=True, text=True, check=False
-    )
-
-
-def test_the_server_names_all_that_it_misses_in_one_line_and_ends_with_2() -> None:
-    done = python("import sys, stripe_webhook.__main__ as m; sys.exit(m.main())", {})
-    assert (done.returncode, done.stdout) == (2, "")
-    assert all(name in done.stderr for name in WHOLE)
-    assert done.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize("module", ["stripe_webhook.app", "stripe_webhook.serve"])
-def test_a_cold_start_loads_only_what_it_serves_with(module: str) -> None:
-    unwanted: Any = {"fastapi", "httpx", "numpy", "groq", "boto3", "stripe", "redis", "upstash_redis", "granian"}
-    done = python(f"import sys, {module}; print(sorted({unwanted} & set(sys.modules)))", WHOLE)
-    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr

@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 # A market's number, its price before and after, and what its volume gained; None is unknown.
 Change = tuple[int, float | None, float | None, float | None]
 
-UNKNOWN = -1
+UNKNOWN = 0  # no market is traded at 0
 MICRO = 1_000_000
 _HOUR = timedelta(hours=1)
 _LONGEST_SPAN = timedelta(minutes=90)  # beyond it, what was traded cannot be told to belong to one hour
@@ -71,17 +71,28 @@ def _micro(price: float | None) -> int:
 
 
 def pack(column: Column) -> bytes:
-    """Sorted numbers and price changes as differences, so that they deflate well. numpy's own format, no pickles."""
+    """numpy's own format, no pickles; sorted numbers and price changes as differences, prices in their common tick.
+
+    Volumes of an hour or longer keep 12 significant bits (0.02%), shorter ones all: only the last hour's is told.
+    """
+    tick = int(max(1, np.gcd.reduce(np.concatenate([column.before, column.after]), initial=0)))
+    gained = column.gained if column.span < _HOUR else _rounded(column.gained)
     packed = io.BytesIO()
     np.savez_compressed(
         packed,
         numbers=_planes(np.diff(column.numbers, prepend=np.int32(0))),
-        after=_planes(column.after),
-        change=_planes(column.after - column.before),
-        gained=_planes(column.gained.view(np.int32)),
+        tick=np.array(tick),
+        after=_planes(column.after // tick),
+        change=_planes((column.after - column.before) // tick),
+        gained=_planes(gained.view(np.int32)),
         volumes=np.array(column.volumes),
     )
     return packed.getvalue()
+
+
+def _rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    fraction, exponent = np.frexp(values)
+    return np.ldexp(np.round(fraction * 4_096) / np.float32(4_096), exponent).astype(np.float32)
 
 
 def unpack(body: bytes, end: datetime, span: timedelta) -> Column:
@@ -89,11 +100,11 @@ def unpack(body: bytes, end: datetime, span: timedelta) -> Column:
     try:
         with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
             numbers, after, change, gained = (_whole(arrays[name]) for name in ("numbers", "after", "change", "gained"))
-            volumes = bool(arrays["volumes"])
+            tick, volumes = np.int32(arrays["tick"]), bool(arrays["volumes"])
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"not a packed column: {error}") from error
     numbers = np.cumsum(numbers, dtype=np.int32)
-    return Column(end, span, numbers, after - change, after, gained.view(np.float32), volumes)
+    return Column(end, span, numbers, (after - change) * tick, after * tick, gained.view(np.float32), volumes)
 
 
 def _planes(values: Ints) -> npt.NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from tests.conftest import NOW
 QUARTER = timedelta(minutes=15)
 HOUR = timedelta(hours=1)
 
-prices = st.none() | st.integers(0, 1_000_000).map(lambda micro: micro / 1_000_000)
+prices = st.none() | st.integers(1, 1_000_000).map(lambda micro: micro / 1_000_000)
 gains = st.none() | st.integers(0, 10**6).map(float)
 changes = st.dictionaries(st.integers(1, 200), st.tuples(prices, prices, gains), max_size=30)
 
@@ -36,6 +36,16 @@ def same(one: Column, other: Column) -> bool:
 def test_what_is_packed_comes_out_as_it_went_in(found: dict[int, Any]) -> None:
     packed = column(found)
     assert same(unpack(pack(packed), packed.end, packed.span), packed)
+
+
+def test_an_hours_volume_keeps_three_digits_and_its_unknowns() -> None:
+    exact = column({n: (0.4, 0.5, None if n == 3 else 0.37 * n**5) for n in range(1, 60)}, span=HOUR)
+    kept = unpack(pack(exact), exact.end, exact.span)
+    assert kept.gained == pytest.approx(exact.gained, rel=1 / 4_096, nan_ok=True)
+    assert np.isnan(kept.gained[2])
+    assert np.array_equal(kept.after, exact.after)
+    again = unpack(pack(kept), exact.end, exact.span)
+    assert np.array_equal(again.gained, kept.gained, equal_nan=True), "rounded once"
 
 
 @pytest.mark.parametrize("body", [b"", b"rubbish", b"PK\x03\x04 but no more", pack(column({}))[:-30]])
