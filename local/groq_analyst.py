@@ -174,11 +174,6 @@ def _weigh(evidence: Evidence) -> _View:
 
 def _side(evidence: Evidence, edge: Decimal) -> tuple[Literal["YES", "NO", "WAIT"], int]:
     """Which side the prices favour, and the probability in percent that it pays."""
-    asks, bids = evidence.number("sum_asks_cents"), evidence.number("sum_bids_cents")
-    if asks is not None and 0 < asks < 100:
-        return "YES", 80
-    if bids is not None and bids > 100:
-        return "NO", 80
     fair = evidence.number("fair_cents")
     yes, no = _buyable(evidence.number("yes_ask_cents")), _buyable(evidence.number("no_ask_cents"))
     if fair is not None:
@@ -248,31 +243,17 @@ _SIGNS: Mapping[Family, tuple[str, ...]] = {
         "NO is offered at {no_ask_cents}",
     ),
 }
-_BUNDLE_SIGNS = {
-    "YES": ("YES on all {outcomes} costs {sum_asks_cents} together", "the asks add up to {sum_asks_cents}"),
-    "NO": ("the bids for all {outcomes} add up to {sum_bids_cents}", "the bids add up to {sum_bids_cents}"),
-}
 
 
-def _is_bundle(evidence: Evidence, view: _View) -> bool:
-    name = {"YES": "sum_asks_cents", "NO": "sum_bids_cents"}.get(view.side, "")
-    number = evidence.number(name)
-    return number is not None and (number < 100 if view.side == "YES" else number > 100)
-
-
-def _sign(evidence: Evidence, view: _View, topic: str) -> str | None:
+def _sign(evidence: Evidence, topic: str) -> str | None:
     """What was noticed, as half a sentence."""
-    if _is_bundle(evidence, view):
-        return evidence.say(topic, *_BUNDLE_SIGNS[view.side])
     return evidence.say(topic, *_SIGNS[evidence.family]) or evidence.say(topic, *_SIGNS["general"])
 
 
-def _why(evidence: Evidence, view: _View) -> str:
-    """The reason in a bet's first line: what was noticed, and what the evidence says YES is worth."""
-    if _is_bundle(evidence, view):
-        return _sign(evidence, view, "why") or ""
-    worth = evidence.say("worth", "the evidence puts YES at {fair_cents}")
-    noticed = None if worth and evidence.family == "general" else _sign(evidence, view, "why")
+def _why(evidence: Evidence) -> str:
+    """The reason in a bet's first line: what was noticed, and what the other venue says YES is worth."""
+    worth = evidence.say("worth", "the other venue puts YES at {fair_cents}")
+    noticed = None if worth and evidence.family == "general" else _sign(evidence, "why")
     return " and ".join(part for part in (noticed, worth) if part)
 
 
@@ -284,8 +265,7 @@ def _one_liner(evidence: Evidence, view: _View) -> str:
     if view.side == "WAIT":
         return _wait_line(evidence, view)
     ask = "{yes_ask_cents}" if view.side == "YES" else "{no_ask_cents}"
-    order = f"Buy {view.side} on every outcome" if _is_bundle(evidence, view) else f"Buy {view.side} at {ask}"
-    order = evidence.say("order", order) or f"Buy {view.side}"
+    order = evidence.say("order", f"Buy {view.side} at {ask}") or f"Buy {view.side}"
     left = evidence.say(
         "left",
         "and {net_edge_cents} is left after fees",
@@ -293,15 +273,15 @@ def _one_liner(evidence: Evidence, view: _View) -> str:
         "worth {net_edge_cents} after fees",
     )
     fill = evidence.say("fill", "; the fill is good to {fillable_usd}", "; up to {fillable_usd} can be filled") or ""
-    return f"{order}: {_why(evidence, view)}, {left}{fill}."
+    return f"{order}: {_why(evidence)}, {left}{fill}."
 
 
 def _wait_line(evidence: Evidence, view: _View) -> str:
     lines: Mapping[str, tuple[str, ...]] = {
         "no edge": (
-            "No real edge: after fees the trade nets {net_edge_cents}.",
-            "No real edge here: {net_edge_cents} is what fees leave of it.",
-            "No real edge: with a spread of {spread_cents} and fees to pay, {net_edge_cents} is what remains.",
+            "No real edge: {net_edge_cents} remains after fees.",
+            "No real edge here: the edge after fees is {net_edge_cents}.",
+            "No real edge: the spread is {spread_cents}, and {net_edge_cents} remains after fees.",
         ),
         "unknown": (
             "No real edge is shown: the evidence has no figure for what is left after fees.",
@@ -315,25 +295,21 @@ def _wait_line(evidence: Evidence, view: _View) -> str:
 
 
 def _reasoning(evidence: Evidence, view: _View) -> str:
-    sign = _sign(evidence, view, "reason")
+    sign = _sign(evidence, "reason")
     first = f"{_capital(sign)}." if sign else "The detector flagged this market without a figure that says why."
-    if _is_bundle(evidence, view):
-        second = "If the list of outcomes is complete and a single outcome wins, the set is mispriced as a whole."
-    else:
-        ask = {"YES": "{yes_ask_cents}", "NO": "{no_ask_cents}"}.get(view.side, "{yes_ask_cents}")
-        by_side = {
-            "YES": (
-                f"The evidence puts YES at {{fair_cents}}, above the {ask} that a buyer pays.",
-                f"At {ask} a buyer pays less than the {{fair_cents}} that the evidence supports.",
-            ),
-            "NO": (
-                f"The evidence puts YES at {{fair_cents}} only, which makes NO at {ask} the cheap side.",
-                f"With YES put at {{fair_cents}} by the evidence, NO for {ask} costs less than it should.",
-            ),
-            "WAIT": (f"The evidence puts YES at {{fair_cents}}, and {ask} is what a buyer pays.",),
-        }
-        against = "The position counts on part of the move being given back."
-        second = evidence.say("value", *by_side[view.side]) or (against if view.side != "WAIT" else "")
+    by_side = {
+        "YES": (
+            "YES is offered at {yes_ask_cents}, below the {fair_cents} of the other venue.",
+            "A buyer of YES pays {yes_ask_cents}, less than the {fair_cents} on the other venue.",
+        ),
+        "NO": (
+            "The other venue puts YES at {fair_cents} only, while NO is offered at {no_ask_cents}.",
+            "With YES at {fair_cents} on the other venue, NO costs less than it should: {no_ask_cents}.",
+        ),
+        "WAIT": ("The other venue puts YES at {fair_cents}, and YES is offered at {yes_ask_cents} here.",),
+    }
+    against = "The position counts on part of the move being given back."
+    second = evidence.say("value", *by_side[view.side]) or (against if view.side != "WAIT" else "")
     return " ".join(part for part in (first, second, _costs(evidence, view)) if part)
 
 
@@ -354,21 +330,19 @@ def _costs(evidence: Evidence, view: _View) -> str:
 def _edge_explanation(evidence: Evidence, view: _View) -> str:
     if view.side == "WAIT":
         return "Nothing in the evidence shows that the market is missing something."
-    if _is_bundle(evidence, view):
-        return "Each outcome is priced by itself; nobody has yet traded the sum of them back into line."
     by_family: Mapping[Family, tuple[str, ...]] = {
         "move": (
-            "After a move of {move_24h_cents} over the last day the price stands away from {fair_cents}.",
-            "After a move of {move_1h_cents} in the last hour the price stands away from {fair_cents}.",
+            "The price moved {move_24h_cents} over the last day, and the other venue still says {fair_cents}.",
+            "The price moved {move_1h_cents} in the last hour, and the other venue still says {fair_cents}.",
         ),
         "volume": (
-            "Trading at {volume_ratio} the usual volume has left the price away from {fair_cents}.",
-            "At {volume_ratio} the usual volume the market still trades away from {fair_cents}.",
+            "Trading runs at {volume_ratio} the usual volume, and the two venues have not come together.",
+            "Trading runs at {volume_ratio} the usual volume, and the other venue still says {fair_cents}.",
         ),
-        "spread": ("With bid and ask {spread_cents} apart, the quotes have not settled on {fair_cents}.",),
-        "closing": ("With {hours_to_close} to go, the price has not come to the {fair_cents} of the evidence.",),
+        "spread": ("Bid and ask are {spread_cents} apart, and the other venue says {fair_cents}.",),
+        "closing": ("With {hours_to_close} to go, the other venue still says {fair_cents}.",),
     }
-    plain = "The price differs from the fair value of {fair_cents} by more than it costs to trade."
+    plain = "The other venue puts YES at {fair_cents}, and this one has not followed."
     unexplained = (
         "Nothing in the evidence explains the move of {move_24h_cents}.",
         "Nothing in the evidence explains the move of {move_1h_cents}.",
@@ -383,7 +357,7 @@ def _risks(evidence: Evidence, view: _View) -> list[str]:
     volume, move = numbers.get("volume_ratio"), numbers.get("move_24h_cents")
     is_bet = view.side != "WAIT"
     candidates = [
-        (_is_bundle(evidence, view), "The set pays only if the listed outcomes are all that can happen."),
+        ("sum_bids_cents" in numbers, "The listed outcomes may not be all that can happen."),
         (spread is not None and spread >= 3, "Leaving early means crossing a spread of {spread_cents} again."),
         (is_bet, "The price holds for {fillable_usd}; a larger order pays more."),
         (volume is not None and volume < 1, "At {volume_ratio} the usual volume, a lone trader may have moved it."),
@@ -406,8 +380,6 @@ def _risks(evidence: Evidence, view: _View) -> list[str]:
 
 def _urgency(evidence: Evidence, view: _View) -> str:
     hours = evidence.number("hours_to_close")
-    if view.side != "WAIT" and _is_bundle(evidence, view):
-        return "ACT_NOW"
     if hours is None:
         return "HOURS" if view.side != "WAIT" and evidence.family in {"move", "volume"} else "DAYS"
     if hours <= 2 and view.side != "WAIT":

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _LEFT = "left for the next run"
 _NO_BUDGET = "daily budget spent"
+_CLOSED = "its market has closed"
+_UNCALIBRATED = "unproven: the model's own number, not calibrated on outcomes (n = 0)"
 _LIFE = {
     "ACT_NOW": timedelta(hours=2),
     "HOURS": timedelta(hours=6),
@@ -103,6 +105,9 @@ async def _candidates(
             volume_24h=market.volume_24h,
             fee_rate=market.fee_rate,
             fee_exponent=market.fee_exponent,
+            quoted_at=market.quoted_at,
+            yes_label=market.yes_label,
+            no_label=market.no_label,
             fair=fair.get((pattern.platform, pattern.market_id)),
         )
         for pattern in selected
@@ -111,6 +116,8 @@ async def _candidates(
 
 async def _one(run: Run[AnalyzeSettings], analyst: Analyst, candidate: Candidate) -> str:
     """What became of it: "published", or why not."""
+    if _has_closed(candidate, run.clock()):
+        return _CLOSED
     async with run.transaction() as connection:
         spent = await analyzing.spent_usd(connection, run.now.replace(hour=0, minute=0, second=0, microsecond=0))
     if spent >= Decimal(str(run.settings.ai_budget_usd_per_day)):
@@ -120,15 +127,22 @@ async def _one(run: Run[AnalyzeSettings], analyst: Analyst, candidate: Candidate
         reply = await analyst.explain(pack(candidate, evidence))
     except AnswerRejected as error:
         return await _withhold(run, candidate.pattern, "no valid answer", str(error), analyst.model, error.cost_usd)
-    if found := faults(reply.answer, evidence, candidate.title):
+    if found := faults(reply.answer, evidence, candidate):
         detail = "; ".join(dict.fromkeys(found))
         return await _withhold(run, candidate.pattern, "not grounded", detail, reply.model, reply.cost_usd)
+    if _has_closed(candidate, run.clock()):
+        detail = "closed while the analyst was thinking"
+        return await _withhold(run, candidate.pattern, _CLOSED, detail, reply.model, reply.cost_usd)
     async with run.transaction() as connection:
         stored = await analyzing.insert_insight(connection, _insight(candidate, evidence, reply, run.now))
     if stored is None:
         detail = "published by another run meanwhile"
         return await _withhold(run, candidate.pattern, "another insight is alive", detail, reply.model, reply.cost_usd)
     return "published"
+
+
+def _has_closed(candidate: Candidate, at: datetime) -> bool:
+    return candidate.close_time is not None and candidate.close_time <= at
 
 
 async def _withhold(
@@ -144,7 +158,7 @@ async def _withhold(
 def _insight(candidate: Candidate, evidence: Evidence, reply: Reply, now: datetime) -> dict[str, Any]:
     answer, pattern = reply.answer, candidate.pattern
     expires_at = now + _LIFE[answer.time_sensitivity]
-    if candidate.close_time is not None and candidate.close_time > now:
+    if candidate.close_time is not None:
         expires_at = min(expires_at, candidate.close_time)
     return {
         "platform": pattern.platform,
@@ -155,8 +169,8 @@ def _insight(candidate: Candidate, evidence: Evidence, reply: Reply, now: dateti
         "category": pattern.category,
         "ai_recommendation": answer.recommendation,
         "confidence_score": Decimal(answer.confidence_score),
-        "confidence_basis": "unproven: the model's own number, not yet calibrated on outcomes",
-        "win_probability": None if answer.win_probability is None else Decimal(str(round(answer.win_probability, 6))),
+        "confidence_basis": _UNCALIBRATED,
+        "win_probability": None,  # until outcomes calibrate it; the model's own stays in `answer`
         "one_liner": answer.one_liner,
         "reasoning": answer.reasoning,
         "risk_factors": answer.risk_factors,

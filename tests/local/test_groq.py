@@ -243,11 +243,10 @@ def test_a_side_whose_price_is_unknown_is_not_bought() -> None:
     assert analyse(prompt(GOOD | {"hours_to_close": 0}))["suggested_position"] == "WAIT"
 
 
-def test_a_set_of_outcomes_below_its_payout_is_bought_whole() -> None:
-    answer = analyse(prompt({"sum_asks_cents": 94, "outcomes": 5, "net_edge_cents": 3}, "exclusive_sum"))
-    assert answer["one_liner"].startswith("Buy YES on every outcome: ")
-    assert "94¢" in answer["one_liner"]
-    assert answer["time_sensitivity"] == "ACT_NOW"
+def test_what_a_set_of_outcomes_sums_to_is_told_but_not_bought_on_the_edge_of_one_contract() -> None:
+    answer = analyse(prompt({"sum_bids_cents": 104, "outcomes": 5, "net_edge_cents": 3}, "sum_mismatch"))
+    assert answer["suggested_position"] == "WAIT"
+    assert "104¢" in answer["reasoning"]
     assert "listed outcomes" in answer["risk_factors"][0]
 
 

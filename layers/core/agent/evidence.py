@@ -13,7 +13,7 @@ from core.models import Fact, Pattern, Platform
 
 _ONE = Decimal(1)
 
-_LABELS: dict[str, tuple[str, str]] = {
+LABELS: dict[str, tuple[str, str]] = {
     "price_cents": ("best estimate of probability", "¢"),
     "yes_ask_cents": ("YES ask", "¢"),
     "no_ask_cents": ("NO ask", "¢"),
@@ -31,14 +31,20 @@ _LABELS: dict[str, tuple[str, str]] = {
     "taker_fee_cents": ("taker fee a contract", "¢"),
     "net_edge_cents": ("edge a contract after the fee, against the other venue's price", "¢"),
     "hours_to_close": ("hours until the market closes", "h"),
+    "quote_age_minutes": ("age of these prices", "minutes"),
 }
 _VOLUME_UNITS: dict[Platform, str] = {"kalshi": "contracts", "polymarket": "USD"}
+RULES_CHARS = 1_500
+_LABEL_CHARS = 100
 _LARGEST = 10**15  # beyond it a number is a fault of its source
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A pattern with what is stored about its market. Prices are dollars; `fee_rate` None means unknown."""
+    """A pattern with what is stored about its market. Prices are dollars; `fee_rate` None means unknown.
+
+    `quoted_at`: when the venue last showed these prices. The labels are what the venue calls its sides.
+    """
 
     pattern: Pattern
     title: str
@@ -50,6 +56,9 @@ class Candidate:
     volume_24h: Decimal | None
     fee_rate: Decimal | None
     fee_exponent: Decimal
+    quoted_at: datetime
+    yes_label: str = "Yes"
+    no_label: str = "No"
     fair: Decimal | None = None
 
 
@@ -73,19 +82,20 @@ def gather(candidate: Candidate, now: datetime) -> Evidence:
     if candidate.yes_price is not None and candidate.no_price is not None:
         values["spread_cents"] = 100 * (candidate.yes_price + candidate.no_price - _ONE)
     found = candidate.pattern.numbers.items()
-    values |= {name: Decimal(repr(float(n))) for name, n in found if name in _LABELS and abs(n) < _LARGEST}
+    values |= {name: Decimal(repr(float(n))) for name, n in found if name in LABELS and abs(n) < _LARGEST}
     if candidate.volume_24h is not None:
         values["volume_24h"] = candidate.volume_24h
     if candidate.close_time is not None and candidate.close_time > now:
         values["hours_to_close"] = Decimal(int((candidate.close_time - now).total_seconds() // 360)) / 10
+    values["quote_age_minutes"] = Decimal(max(int((now - candidate.quoted_at).total_seconds() // 60), 0))
     side, edge, fee = net_edge(candidate)
     if side is not None and edge is not None and fee is not None and candidate.fair is not None:
         values["fair_cents"] = 100 * candidate.fair
         values["taker_fee_cents"] = 100 * fee
         values["net_edge_cents"] = 100 * edge
     facts = tuple(
-        Fact(f"E{number}", name, _LABELS[name][0], _shown(values[name]), _unit(name, candidate.pattern.platform))
-        for number, name in enumerate((name for name in _LABELS if name in values), 1)
+        Fact(f"E{number}", name, LABELS[name][0], _shown(values[name]), _unit(name, candidate.pattern.platform))
+        for number, name in enumerate((name for name in LABELS if name in values), 1)
     )
     return Evidence(facts, side, None if edge is None else 100 * edge)
 
@@ -110,7 +120,7 @@ def net_edge(candidate: Candidate) -> tuple[Literal["YES", "NO"] | None, Decimal
 
 
 def _unit(name: str, platform: Platform) -> str:
-    unit = _LABELS[name][1]
+    unit = LABELS[name][1]
     return _VOLUME_UNITS[platform] if unit == "volume" else unit
 
 
@@ -122,6 +132,12 @@ def _shown(value: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
+def _no_means(candidate: Candidate) -> str:
+    """Kalshi calls both sides after the outcome: NO is then whatever is not that."""
+    same = candidate.no_label.strip().lower() == candidate.yes_label.strip().lower()
+    return f"not: {candidate.yes_label}" if same else candidate.no_label
+
+
 def pack(candidate: Candidate, evidence: Evidence) -> Mapping[str, Any]:
     """What the model is sent, as one JSON object."""
     pattern = candidate.pattern
@@ -130,7 +146,9 @@ def pack(candidate: Candidate, evidence: Evidence) -> Mapping[str, Any]:
         "id": pattern.market_id,
         "platform": pattern.platform,
         "title": candidate.title[:500],
-        "rules": candidate.rules[:1_500],
+        "yes_means": candidate.yes_label[:_LABEL_CHARS],
+        "no_means": _no_means(candidate)[:_LABEL_CHARS],
+        "rules": candidate.rules[:RULES_CHARS],
         "close_time": close,
     }
     detector = {"name": pattern.detector, "score": round(pattern.score)}

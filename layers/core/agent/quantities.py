@@ -23,6 +23,7 @@ _MULTIPLES: dict[str, Decimal] = {
     **dict.fromkeys(("thirds", "quarters", "fifths", "tenths"), Decimal("0.1")),
 }
 _WORDS: dict[str, Decimal] = {
+    "zero": Decimal(0),
     **{word: Decimal(value) for value, word in enumerate(_ONES.split(), 1)},
     **{word: Decimal(10 * value) for value, word in enumerate(_TENS.split(), 2)},
     **{word: Decimal(10) ** power for word, power in _SCALES.items() if len(word) > 2},
@@ -30,6 +31,7 @@ _WORDS: dict[str, Decimal] = {
     **_MULTIPLES,
 }
 _WORD = rf"\b(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})\b"
+_FRACTION = r"\b(?:a|one)\s(?:third|quarter|fifth|tenth)\sof\b"
 _MONTH = (
     r"(?-i:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
     r"|Nov(?:ember)?|Dec(?:ember)?)\b"
@@ -39,14 +41,14 @@ _UNITS = {
     "%": r"%|per[\s-]?cent\b",
     "times": r"×|x\b|times\b|fold\b|sigmas?\b|σ",
     "h": r"h\b|hrs?\b|hours?\b",
+    "minutes": r"minutes?\b|mins?\b",
     "contracts": r"contracts?\b|shares?\b",
     "USD": r"usd\b|dollars?\b|\$",
 }
-_OTHER_UNIT = (
-    rf"days?\b|weeks?\b|months?\b|years?\b|minutes?\b|mins?\b|seconds?\b|[ap]\.?m\b|:\d\d|/\d+|(?:of\s)?{_MONTH}"
-)
+_OTHER_UNIT = rf"days?\b|weeks?\b|months?\b|years?\b|seconds?\b|[ap]\.?m\b|:\d\d|/\d+|(?:of\s)?{_MONTH}"
 _UNIT = "|".join([*_UNITS.values(), _OTHER_UNIT])
 _QUANTITY = re.compile(
+    rf"(?P<fraction>{_FRACTION})|"
     rf"(?:\b(?P<month>{_MONTH})\.?\s)?(?P<sign>(?<![\w¢%$.,)])[-−+])?\s?(?P<dollar>\$)?"
     rf"(?:(?P<digits>(?:(?:\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:e[+-]?\d{{1,3}}\b)?)"
     rf"(?P<scale>\s?(?:hundred|thousand|million|billion|trillion)\b|(?:k|mn?|bn?|t)\b)?"
@@ -54,26 +56,20 @@ _QUANTITY = re.compile(
     rf"(?:[\s-]?(?P<unit>{_UNIT}))?",
     re.I | re.ASCII,
 )
+_RATIO = re.compile(r"\W+(?:in|to|out of|third|quarter|fifth|tenth)\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """`unit` as facts write it, in its own letters where no fact has such a unit, None where none is said.
-
-    `before` is what the sentence says up to it.
-    """
+    """`unit` as facts write it, in its own letters where no fact has such a unit, None where none is said."""
 
     text: str
     value: Decimal
     unit: str | None
     signed: bool
-    before: str
-    in_words: bool
-
-    @property
-    def is_figure_of_speech(self) -> bool:
-        """ "one of them", "the two venues": words, not figures."""
-        return self.in_words and self.unit is None and self.value in (1, 2)
+    start: int
+    end: int
+    is_figure_of_speech: bool
 
 
 def quantities(text: str) -> list[Quantity]:
@@ -86,19 +82,28 @@ def _quantity(match: re.Match[str]) -> Quantity:
             (match["scale"] or "").strip().lower(), 0
         )
     else:
-        value = _spelled(match["words"])
-    before = match.string[max(0, match.start() - 40) : match.start()]
+        value = _spelled(match["words"] or "tenths")
+    unit = _unit_of(match)
+    start = match.start() + len(match[0]) - len(match[0].lstrip())
     return Quantity(
         text=match[0].strip(),
         value=-value if match["sign"] in ("-", "−") else value,
-        unit=_unit_of(match),
+        unit=unit,
         signed=match["sign"] is not None,
-        before=before[before.rfind(". ") + 1 :],
-        in_words=match["words"] is not None,
+        start=start,
+        end=match.end(),
+        # "one of them", "the two venues": words, not figures; "one in three", "two to one": figures
+        is_figure_of_speech=match["words"] is not None
+        and unit is None
+        and value in (1, 2)
+        and not _RATIO.match(match.string, match.end())
+        and match.string[:start].split()[-1:] != ["to"],
     )
 
 
 def _unit_of(match: re.Match[str]) -> str | None:
+    if match["fraction"]:
+        return "times"
     if match["month"]:
         return match["month"][:3]
     if match["dollar"]:

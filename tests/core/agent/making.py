@@ -39,6 +39,7 @@ def make_candidate(**given: Any) -> Candidate:
         "volume_24h": Decimal("12345"),
         "fee_rate": Decimal("0.07"),
         "fee_exponent": Decimal(1),
+        "quoted_at": NOW - timedelta(minutes=4),
         "fair": Decimal("0.46"),
     }
     return Candidate(**values | given)
@@ -49,12 +50,12 @@ def make_answer(**given: Any) -> OpportunityAnswer:
         "recommendation": "GOOD_BET",
         "confidence_score": 65,
         "win_probability": 0.46,
-        "one_liner": "Buy YES at 41¢: the other venue pays 46¢.",
+        "one_liner": "Buy YES at 41¢: the other venue says 46¢.",
         "reasoning": "The price moved -6¢ in the last hour and the other venue did not follow.",
         "risk_factors": ["The other venue may be the one that is late."],
         "suggested_position": "YES",
         "edge_explanation": "The market has not come back from a move that nothing explains.",
         "time_sensitivity": "HOURS",
-        "evidence_ids": [f"E{number}" for number in range(1, 12)],
+        "evidence_ids": [f"E{number}" for number in range(1, 13)],
     }
     return OpportunityAnswer(**values | given)

@@ -30,6 +30,7 @@ def test_the_facts_have_stable_ids_in_a_stable_order() -> None:
         ("E9", "taker_fee_cents", "1.7", "¢"),
         ("E10", "net_edge_cents", "3.3", "¢"),
         ("E11", "hours_to_close", "48", "h"),
+        ("E12", "quote_age_minutes", "4", "minutes"),
     ]
 
 
@@ -51,7 +52,7 @@ def test_what_is_unknown_is_absent() -> None:
         fair=None,
     )
     evidence = gather(unknown, NOW)
-    assert evidence.facts == ()
+    assert [fact.name for fact in evidence.facts] == ["quote_age_minutes"]
     assert (evidence.edge_side, evidence.net_edge_cents) == (None, None)
 
 
@@ -110,6 +111,28 @@ def test_the_last_hour_is_not_shown_as_none(minutes: int, shown: str) -> None:
 def test_a_market_past_its_close_has_no_hours_left_to_tell(minutes: int) -> None:
     facts = gather(make_candidate(close_time=NOW + timedelta(minutes=minutes)), NOW).facts
     assert "hours_to_close" not in {fact.name for fact in facts}
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(-5, "0"), (0, "0"), (59, "0"), (60, "1"), (86_400, "1440")])
+def test_the_quotes_age_is_told_in_whole_minutes(seconds: int, shown: str) -> None:
+    facts = gather(make_candidate(quoted_at=NOW - timedelta(seconds=seconds)), NOW).facts
+    assert {fact.name: fact.value for fact in facts}["quote_age_minutes"] == shown
+
+
+@pytest.mark.parametrize(
+    ("labels", "meant"),
+    [
+        (("Chiefs", "Bills"), ("Chiefs", "Bills")),
+        (("Yes", "No"), ("Yes", "No")),
+        (("Smith", "Smith"), ("Smith", "not: Smith")),
+        (("Smith", " smith "), ("Smith", "not: Smith")),
+        (("<" * 3_000, "\x00"), ("<" * 100, "\x00")),
+    ],
+)
+def test_what_the_sides_mean_is_sent_bounded(labels: tuple[str, str], meant: tuple[str, str]) -> None:
+    candidate = make_candidate(yes_label=labels[0], no_label=labels[1])
+    market = pack(candidate, gather(candidate, NOW))["market"]
+    assert (market["yes_means"], market["no_means"]) == meant
 
 
 @pytest.mark.parametrize("unknown", [{"fee_rate": None}, {"fair": None}, {"yes_price": None, "no_price": None}])

@@ -40,9 +40,9 @@ def test_the_beginning_is_the_same_for_every_candidate() -> None:
     assert [message["role"] for message in first] == ["system", "user"]
 
 
-@given(title=HOSTILE, rules=HOSTILE)
-def test_no_text_of_a_market_closes_the_fence(title: str, rules: str) -> None:
-    content = sent(make_candidate(title=title, rules=rules))[1]["content"]
+@given(title=HOSTILE, rules=HOSTILE, label=HOSTILE)
+def test_no_text_of_a_market_closes_the_fence(title: str, rules: str, label: str) -> None:
+    content = sent(make_candidate(title=title, rules=rules, yes_label=label, no_label=label))[1]["content"]
     opening, packed, closing = content.split("\n")
     assert (opening, closing) == ("<evidence>", "</evidence>")
     assert "<" not in packed
@@ -51,7 +51,13 @@ def test_no_text_of_a_market_closes_the_fence(title: str, rules: str) -> None:
     assert read["market"]["rules"] == rules[:1_500]
 
 
+def test_the_static_part_says_what_the_labels_and_the_age_of_the_prices_are() -> None:
+    for name in ("market.yes_means", "market.no_means", "quote_age_minutes"):
+        assert name in SYSTEM
+
+
 @given(title=HOSTILE, rules=HOSTILE, market_id=st.text(min_size=1, max_size=200))
 def test_what_is_sent_is_bounded(title: str, rules: str, market_id: str) -> None:
-    candidate = make_candidate(title=title, rules=rules, pattern=make_pattern(market_id=market_id))
+    labels = {"yes_label": title, "no_label": rules}
+    candidate = make_candidate(title=title, rules=rules, pattern=make_pattern(market_id=market_id), **labels)
     assert len(sent(candidate)[1]["content"]) < 20_000

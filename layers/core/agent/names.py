@@ -1,0 +1,42 @@
+"""Names in a text that its market does not know: another market's, or what the model remembers."""
+
+from __future__ import annotations
+
+import re
+
+from core.agent.evidence import RULES_CHARS, Candidate
+
+_WORD = re.compile(r"[^\W\d_](?:[^\W_]|['’.-](?=[^\W_]))*")
+_OPENS = re.compile(r"(?:^|[.!?:;(\[\"“‘—–]|\s-)\s*$")
+_KNOWN = frozenset(
+    """i yes no wait caution avoid kalshi polymarket utc usd january february march april may june july august september
+    october november december jan feb mar apr jun jul aug sep sept oct nov dec""".split()
+)
+
+
+def name_faults(text: str, candidate: Candidate) -> list[str]:
+    """Capitalised words inside a sentence that the title, the rules and the labels do not hold.
+
+    A word's other forms (Fed, Federal; Democrat, Democratic) and initials (FOMC) count as held.
+    """
+    said = " ".join((candidate.title, candidate.rules[:RULES_CHARS], candidate.yes_label, candidate.no_label))
+    held = [word.lower() for word in _WORD.findall(said)]
+    initials = "".join(word[0] for word in held)
+    unknown = []
+    for match in _WORD.finditer(text):
+        word = re.sub(r"['’]s$", "", match[0])
+        if not word[0].isupper() or _OPENS.search(text[: match.start()]):
+            continue
+        lower = word.lower()
+        is_held = any(lower == other or _same_stem(lower, other) for other in held)
+        is_initials = word.isupper() and len(word) > 1 and lower.replace(".", "") in initials
+        if not (lower in _KNOWN or is_held or is_initials):
+            unknown.append(word)
+    return [f"a name that the market does not hold: {word}" for word in dict.fromkeys(unknown)]
+
+
+def _same_stem(word: str, other: str) -> bool:
+    shorter = min(len(word), len(other))
+    return shorter >= 3 and (
+        word.startswith(other[:5]) if shorter > 4 else word.startswith(other) or other.startswith(word)
+    )

@@ -1,0 +1,125 @@
+"""Which numbers of a text are the title's own, tell a cited fact, or neither."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from core.agent import tellings
+from core.agent.clauses import Clause, clauses
+from core.agent.evidence import Evidence
+from core.agent.quantities import Quantity, quantities
+from core.agent.tellings import Spoken
+from core.agent.vocabulary import PERIOD, PERIODS, SIDES, VENUES, Vocabulary
+from core.models import Fact
+
+_TAIL = re.compile(r"(?:all )?(?:in|on|over|within|during|for|at|across)\b", re.I)
+_RUNS_OUT = re.compile(r"\b(?:clos(?:e|es|ing)|expir\w+)\b[^.;#]{0,20}$", re.I)
+_IS_LEFT = re.compile(r"\W*(?:left|to go|until|remain|before|to (?:the )?clos)", re.I)
+_PAST = re.compile(r"last|past|previous|latest|hourly|daily", re.I)
+_TOKEN = re.compile(r"\w+")
+# What may be said of a number that the title asks about; of a percentage less, since prices are told in them.
+_OF_A_PERCENTAGE = frozenset("compare will modal if up down".split())
+_OF_AN_AMOUNT = _OF_A_PERCENTAGE | frozenset("yes no here close left move level price".split())
+
+
+def number_faults(text: str, cited: Sequence[Fact], evidence: Evidence, words: Vocabulary) -> list[str]:
+    """A line for each number that tells no cited fact, and for each period that is no fact's."""
+    spoken = [quantity for quantity in quantities(text) if not quantity.is_figure_of_speech]
+    periods = [match.span() for match in PERIOD.finditer(text) if not _is_time_left(match)]
+    spans = [q for q in spoken if any(start <= q.start and q.end <= end for start, end in periods)]
+    found = [f"ungrounded number {span.text}" for span in spans if not _has_period(span, cited)]
+    cut = clauses(text, [quantity for quantity in spoken if quantity not in spans], periods)
+    before: Spoken | None = None
+    for place, clause in enumerate(cut):
+        if clause.quantity is None:
+            found += _untimed(clause, words)
+            continue
+        if place and before is not None and cut[place - 1].sentence != clause.sentence:
+            before = None
+        before = _spoken(cut, place, clause.quantity, before, words)
+        if not _is_of_title(before, text, words):
+            found += _told(before, cited, evidence)
+    return found
+
+
+def _told(spoken: Spoken, cited: Sequence[Fact], evidence: Evidence) -> list[str]:
+    facts = [fact for fact in cited if tellings.agrees(spoken.quantity, fact)]
+    moves = [fact for fact in cited if fact.name.startswith("move_") and fact.unit == "¢"]
+    reasons = [tellings.fault(spoken, fact, evidence.edge_side, moves) for fact in facts]
+    if None in reasons:
+        return []
+    return [f"ungrounded number {spoken.quantity.text}" + "".join(f": {reason}" for reason in reasons[:1])]
+
+
+def _spoken(cut: Sequence[Clause], place: int, quantity: Quantity, before: Spoken | None, words: Vocabulary) -> Spoken:
+    reading = words.read(cut[place].text)
+    tags = reading.tags | _told_by_unit(quantity)
+    lent = tuple(words.read(clause.text).tags for clause in _beside(cut, place))
+    for dimension in (SIDES, VENUES, PERIODS):
+        if not tags & dimension:
+            tags |= frozenset[str]().union(*lent) & dimension
+    following = cut[place + 1].text if place + 1 < len(cut) else ""
+    if following.startswith("after ") and "fee" in words.read(following).tags:
+        tags |= {"edge"}  # "3.3¢ after a fee of 1.7¢"
+    return Spoken(quantity, cut[place].text, tags, reading.unknown, lent, before)
+
+
+def _beside(cut: Sequence[Clause], place: int) -> list[Clause]:
+    """The numberless clauses just before, the nearest first, and the one after if it only adds to it: "in the hour"."""
+    sentence, found = cut[place].sentence, []
+    for clause in reversed(cut[:place]):
+        if clause.quantity is not None or clause.sentence != sentence:
+            break
+        found.append(clause)
+    after = cut[place + 1] if place + 1 < len(cut) else None
+    if after is not None and after.quantity is None and after.sentence == sentence and _TAIL.match(after.text):
+        found.append(after)
+    return found
+
+
+def _told_by_unit(quantity: Quantity) -> frozenset[str]:
+    return frozenset(
+        tag
+        for tag, told in (("volume", "contract"), ("volume", "share"), ("sigma", "sigma"), ("sigma", "σ"))
+        if told in quantity.text.lower()
+    )
+
+
+def _is_time_left(period: re.Match[str]) -> bool:
+    """ "Closes in one hour": a number of the market's, not the period of a fact."""
+    if _PAST.search(period[0]):
+        return False
+    before, after = period.string[: period.start()], period.string[period.end() :]
+    return bool(_RUNS_OUT.search(before) or _IS_LEFT.match(after))
+
+
+def _has_period(span: Quantity, cited: Sequence[Fact]) -> bool:
+    ending = "_1h" if span.value == 1 and span.unit == "h" else "_24h"
+    return any(ending in fact.name for fact in cited)
+
+
+def _untimed(clause: Clause, words: Vocabulary) -> list[str]:
+    """ "Closes within the hour": the time left is a fact, and only its number tells it."""
+    tags = words.read(clause.text).tags
+    near = "close" in tags and tags & {"hour", "day"}
+    return [f"a time to the close that is no fact: {clause.text}"] if near else []
+
+
+def _is_of_title(spoken: Spoken, text: str, words: Vocabulary) -> bool:
+    """The title's own number, in the title's words, and not said of what a fact could be."""
+    quantity = spoken.quantity
+    if quantity.unit == "¢" or not spoken.tags <= (_OF_A_PERCENTAGE if quantity.unit == "%" else _OF_AN_AMOUNT):
+        return False
+    beside = None if quantity.unit not in (None, "%") else _neighbours(text, quantity)
+    return any(
+        (other.value == quantity.value and quantity.unit in (None, other.unit))
+        and (beside is None or beside & _neighbours(words.names, other))
+        for other in quantities(words.names)
+    )
+
+
+def _neighbours(text: str, quantity: Quantity) -> set[tuple[str, str]]:
+    """The words right before and after, so that "25 insiders" does not pass for "25 bps"."""
+    before, after = _TOKEN.findall(text[: quantity.start].lower()), _TOKEN.findall(text[quantity.end :].lower())
+    return {("before", word) for word in before[-1:]} | {("after", word) for word in after[:1]}

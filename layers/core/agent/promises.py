@@ -1,0 +1,97 @@
+"""What no evidence can carry: certainty, urging, confidence in words, and what is known from elsewhere.
+
+Lists of words: they catch the usual phrases, not every paraphrase.
+"""
+
+from __future__ import annotations
+
+import re
+
+from core.agent.phrases import any_of
+from core.agent.vocabulary import Vocabulary
+
+_CERTAINTY = any_of(r"""
+    guarantee[sd]?, certain(?:ly|ty)?, definite(?:ly)?, undoubtedly, unquestionabl[ey], indisputabl[ey], inevitabl[ey],
+    assured(?:ly)?, surely, surefire, for sure, sure (?:thing|bet|win|to), (?:never )?(?:been|was|am|are) surer,
+    no (?:doubt|question|way), without (?:a |any )?(?:doubt|question), beyond (?:a |any |all )?doubt,
+    bound to, destined to, (?:has|have) to (?:win|come back|pay), must win, a lock, lock(?:s|ed|ing)? in, in the bag,
+    as good as (?:done|over|won), done deal, all but (?:over|settled|done), foregone, dead cert, home and dry,
+    (?:practically|virtually|basically|essentially) (?:done|over|signed|settled|won|decided|there),
+    already (?:won|decided), (?:the outcome|it) is settled, zero chance, no chance,
+    nothing (?:can|will|could) (?:stop|go),
+    every (?:single )?time, always (?:win|pay|revert|come)s?, mark my words
+""")
+_RISKLESSNESS = any_of(r"""
+    risk[- ]?free, riskless, zero risk, (?:there is|there's|with|at|carries|has) (?:no|zero|little to no) risk,
+    no[- ]lose, nothing to lose, (?:nobody|no one) (?:ever )?los(?:es|t),
+    (?:can't|cant|cannot|can not|won't|never) (?:lose[sd]?|miss(?:es)?|fails?|go(?:es)? wrong),
+    foolproof, bullet-?proof, iron-?clad, rock[- ]solid, safe bet, (?:is|are|be|looks) safe,
+    (?:perfectly|completely|totally|absolutely|100%) (?:safe|certain|sure)
+""")
+_URGING = any_of(r"""
+    free (?:money|lunch|lunches|cash), easy money, print(?:s|ing)? (?:money|cash), jackpot, get rich, gold ?mine,
+    no[- ]brainer, slam[- ]dunk, lay-?up, only a fool, unbeatable, unstoppable, must[- ](?:buy|have), screaming,
+    too good to, once[- ]in[- ]a, all[- ]in, bet the (?:house|farm), mortgage, yolo, to the moon, moonshot,
+    don't miss, hurry, last chance, before (?:it's|it is) too late
+""")
+_PREDICTION = any_of(
+    r"""
+    w[io]n\w*, los[et]\w*, pay\w*, rise\w*, fall\w*, drop\w*, jump\w*, climb\w*, revert\w*, reverse\w*, return\w*,
+    recover\w*, bounce\w*, correct\w*, converge\w*, come, happen\w*, pass, resolve\w*, settle\w*, close the, reach\w*,
+    hit, trade, go, profit\w*, signed, approved, elected, confirmed
+    """,
+    before=r"(?<!\bif )\b(?:will|won['’]t|(?:is|are) going to|is set to|is about to)(?: \w+ly| soon| not| be| have)* ",
+)
+_VICTORY = any_of(
+    r"(?-i:YES|NO|Yes|No) (?:wins|pays off), (?:it|this|that) (?:wins|pays off)",
+    before=r"(?<!\bif )(?<!\bunless )(?<!\bwhen )(?<!\bonce )(?<!\bwhether )",
+)
+_CONFIDENCE = any_of(r"confiden\w+, conviction, (?:we|i) (?:am|are|feel) (?:\w+ )?(?:sure|certain)")
+_ELSEWHERE = any_of(r"""
+    historical(?:ly)?, history (?:shows|says|suggests), on average, statistic\w+, stud(?:y|ies) (?:show|find|say)\w*,
+    back-?test\w*, track record, in the past(?! (?:hour|day|24)),
+    (?:usually|typically|normally|often|mostly|generally|almost always|tends? to)
+        (?:revert|come|fade|reverse|pay|win|bounce|correct|return|recover)\w*,
+    polls?, polling, experts?, analysts?, insiders?, pundits?, rumou?rs?, whales?, smart money, reportedly,
+    sources (?:say|tell|close)\w*, (?:news|reports?|media) (?:broke|say|show|suggest|confirm|indicate)\w*,
+    yesterday, tonight, tomorrow, (?:last|next|this|past) (?:week|month|year|night|weekend|quarter|few)\w*,
+    (?:mon|tues|wednes|thurs|fri|satur|sun)day
+""")
+_HEDGE = any_of(r"may, might, could, if, whether, perhaps, possibly, unless, no, not, nothing, without, \w+n't")
+_DENIAL = any_of(
+    r"not, no, never, nothing, none, neither, nor, hardly, without, far from, nobody, \w+n't",
+    after=r"\W+(?:\w+\W+){0,2}$",
+)
+# "Do not hesitate to", "you would be mad not to", "no better time to" deny nothing.
+_MOCK_DENIAL = any_of(r"""
+    hesitat\w+, miss, overlook, ignore, forget, wait, doubt\w*, fail, only, just, better, beats?, question, argu\w+,
+    mistake, sooner, worr\w+, be shy, afraid, crazy, mad, fool\w*, stupid, silly, insane, regret\w*, sorry, wrong,
+    los[et]\w*
+""")
+
+
+def promise_faults(text: str, words: Vocabulary) -> list[str]:
+    """Promises unless denied, confidence, and knowledge from elsewhere unless hedged. The title's words are neither."""
+    found = []
+    for promise in (_CERTAINTY, _RISKLESSNESS, _URGING, _PREDICTION, _VICTORY):
+        found += [f"hype: {m[0]}" for m in _own(promise, text, words) if not is_denied(text[: m.start()])]
+    found += [f"confidence in words: {m[0]}" for m in _own(_CONFIDENCE, text, words)]
+    found += [f"known from elsewhere: {m[0]}" for m in _own(_ELSEWHERE, text, words) if not _is_hedged(text, m)]
+    return found
+
+
+def is_denied(before: str) -> bool:
+    """Whether what follows these words is denied by them."""
+    clause = re.split(r"[.,;:!?\n]", before)[-1]
+    return bool(_DENIAL.search(clause)) and not _MOCK_DENIAL.search(clause)
+
+
+def _own(pattern: re.Pattern[str], text: str, words: Vocabulary) -> list[re.Match[str]]:
+    title = words.names.lower()
+    return [match for match in pattern.finditer(text) if match[0].lower() not in title]
+
+
+def _is_hedged(text: str, match: re.Match[str]) -> bool:
+    begin = max(text.rfind(mark, 0, match.start()) for mark in ".;:\n") + 1
+    end = min((at for mark in ".;\n" if (at := text.find(mark, match.end())) >= 0), default=len(text))
+    return bool(_HEDGE.search(text[begin:end]))

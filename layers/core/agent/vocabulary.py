@@ -1,0 +1,189 @@
+"""What a word beside a number says about it: its side, venue, period or kind, nothing at all, or nothing we know."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from core.agent.evidence import RULES_CHARS, Candidate
+from core.agent.phrases import one_of
+
+SIDES = frozenset(("yes", "no"))
+VENUES = frozenset(("here", "other"))
+PERIODS = frozenset(("hour", "day", "usual"))
+
+_WITHIN = r"(?:(?:in|over|on|within|during|for|through) )?(?:(?:the|its|a|an|one|this|any) )?"
+_LAST = "(?:last|past|previous|latest) "
+_HOUR = rf"""
+    {_WITHIN}(?:{_LAST})?(?:(?:one|1|single|whole|full)[- ])?hour(?:'s)?, (?:1|one)[- ]?hr?, hourly
+"""
+_DAY = rf"""
+    {_WITHIN}(?:{_LAST})?(?:24|twenty-four)[- ]?h(?:(?:ou)?rs?)?, {_WITHIN}{_LAST}(?:(?:one|full|whole) )?day(?:'s)?,
+    (?:on|over|in|within|during|for) (?:the|a|one) day, daily
+"""
+PERIOD = re.compile(rf"(?<!\w)(?:{one_of(_HOUR)}|{one_of(_DAY)})(?!\w)", re.I)
+# In the order in which they are tried: phrases before the words in them.
+_WORDS_OF_FACTS = (
+    ("none", "(?:per|each|every|an?) (?:hour|day)"),
+    ("neutral", "together with, (?:a|per|each|every) (?:contract|share), asks (?:about|whether|if)"),
+    ("neutral", "leav(?:e|ing) (?:early|before|again), (?:tied|locked) up"),
+    ("edge", "(?:after|net of|beyond|survive[sd]?) (?:(?:all|the|its|any|a) )*(?:taker )?(?:fees?|costs)(?! of)"),
+    ("hour", _HOUR),
+    ("day", _DAY),
+    ("other", "(?:the )?other (?:venue|platform|exchange|market|one)(?:'s)?, cross[- ]venue, counterpart, elsewhere"),
+    ("here", "(?:this|the) market(?:'s)?, this (?:venue|platform|exchange|one)(?:'s)?, here"),
+    ("usual", "usual(?:ly)?, typical(?:ly)?, normal(?:ly)?, ordinar(?:y|ily)"),
+    ("spread", "bid[-–/ ]ask, bids? and (?:the )?asks?, spread, apart"),
+    ("sum", "add(?:s|ed)? up(?: to)?, sum(?:s|med)?(?: to)?, comes? to, together, combined"),
+    (
+        "compare",
+        "(?:cheaper|lower|less|dearer|higher|more|fewer|greater|better|worse|larger|wider|bigger|smaller) than",
+    ),
+    ("compare", "at (?:least|most), up to, below, above, undercuts?, under, over, beneath, beyond, exceed(?:s|ing)?"),
+    ("compare", "than, nearly, almost"),
+    ("level", r"(?:trad(?:es|ed|ing)|remains?|remaining)(?= (?:at|for|around)\b)"),
+    ("down", "sell-?off, fell, fall(?:s|en|ing)?, drop(?:s|ped|ping)?, down, slid(?:e|es|ing)?, slip(?:s|ped|ping)?"),
+    (
+        "down",
+        "lost, sank, shed, lower, declin(?:e[sd]?|ing), slump(?:ed)?, dip(?:ped)?, plunged?, tumbled?, retreat(?:ed)?",
+    ),
+    (
+        "up",
+        "rose, ris(?:e|es|en|ing), up, gain(?:s|ed|ing)?, climb(?:s|ed|ing)?, rall(?:y|ied), surg(?:e|ed|ing), added",
+    ),
+    ("up", "higher, jump(?:s|ed|ing)?, increas(?:e|ed|ing), advanced?, spik(?:e|ed)"),
+    ("move", "mov(?:e|es|ed|ing), changed?(?! hands), swing, swung, shift(?:ed)?, drift(?:ed)?"),
+    ("volume", "changed hands, volume, turnover, trad(?:ed|ing|es), activity"),
+    ("fee", "(?:takers? )?pays? (?:(?:a|the|its) )?(?:taker )?fee, (?:taker )?fees?, taker"),
+    (
+        "offer",
+        "buys?, bought, pay, paid, paying, offer(?:ed|s)?, ask(?:s|ed|ing)?, costs?, costing, purchas(?:e|ed|ing)",
+    ),
+    ("offer", "take, taking, enter, grab, available"),
+    ("pays", "pays"),
+    ("buyer", "buyers?, buying"),
+    ("price", "price[sd]?, pricing"),
+    ("quote", "quot(?:e|es|ed)"),
+    (
+        "chance",
+        "probability, chances?, likelihood, impl(?:y|ies|ied), estimate[sd]?, puts?, gives?, value[sd]?, assigns?",
+    ),
+    ("level", "stand(?:s|ing)?, says?, sits?"),
+    ("fair", "fair(?: value)?, reference"),
+    ("sees", "sees?"),
+    ("worth", "worth"),
+    ("edge", "edge, nets?, leav(?:es|e|ing), keeps?, advantage"),
+    ("left", "left, to go, remain(?:s|ed|ing)?"),
+    ("loss", "los(?:s|es|e|ing), negative, minus, deficit"),
+    ("close", "clos(?:e|es|ing), expir(?:es?|y), until"),
+    ("age", "old, ago, age"),
+    ("bids", "bids?"),
+    ("outcomes", "outcomes, candidates, options"),
+    ("each", "each, every, apiece"),
+    ("will", "will"),
+    ("if", "if, when, once, unless, whether"),
+    ("modal", "may, might, could, should, would"),
+)
+# What no fact is, even where the market's own title speaks of it.
+_WORDS_OF_NO_FACT = r"""
+    profits?, returns?, earns?, wins?, payout, roi, yields?, risk(?:s|ed|ing)?, odds, sure, certain\w*, confiden\w+,
+    stops?, target(?:s|ed)?, fill(?:s|ed)?, depth, settle\w*, resolve[sd]?, maker, midpoint, average, gap,
+    traders?, people, users, accounts, wallets, bets, both, sell(?:s|ing|er|ers)?, sold, short, receives?,
+    since, days?, hours?, minutes?, seconds?, moments?, weeks?, months?, years?, weekly, monthly, yearly, annual(?:ly)?,
+    yesterday, today, tomorrow, not, never, no, nothing, none, neither, nor, hardly, without, \w+n't
+"""
+# What may stand beside any number. Adverbs in -ly may, too.
+_NEUTRAL = frozenset(
+    """a an the this that these those it its them they him her you your there where what which who why one all any some
+    same even only just still now already alone also too quite much so yet and but or against versus vs because despite
+    is are was were be been being has have had can does do did of on in at for with by to as into per out off from until
+    about around before after during while within then across case plus giving given compared
+    bet contract contracts share shares market trade money capital order orders news side level levels rate size pace
+    figure number amount outlier charge exit crossing
+    real full small large thin tight narrow broad modest clear plain cheap cheaper dear expensive attractive steep sharp
+    sudden quick current best single whole exact recent known early late past previous last unusual own far overdone
+    right wrong true heavy light strong weak position happened happens occurred stay stays stayed
+    came comes bring brings brought show shows shown saw seen run runs running ran look looks looked seems reach reached
+    reaches mean means explain explains explained reflect reflects takes taken charged deduct deducted deducting
+    subtracting missing listed computed again
+    """.split()
+)
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+YES = r"yes(?:['’]s)?"
+# "NO" is the side; "No" and "no" are it only before what a side does, else they deny something.
+NO = (
+    r"(?-i:NO)(?:['’]s)?"
+    r"|no(?= (?:at|for|is|costs?|asks?|side|leg|trades|stands|looks|contracts? (?:at|for|costs?))\b)"
+    r"|(?<=the )no|(?<=buy )no|(?<=of )no"
+)
+_GENERIC_LABELS = ("yes", "no")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """`tags` are what the words say of a number, `unknown` the words that say something no fact is."""
+
+    tags: frozenset[str]
+    unknown: tuple[str, ...]
+
+
+class Vocabulary:
+    """The words above with those of one market: its sides by name, its venue, its subject.
+
+    Labels only ever bind a number to a side, and the words of title and rules only count as neutral: none of them can
+    make a sentence true.
+    """
+
+    def __init__(self, candidate: Candidate) -> None:
+        platform = candidate.pattern.platform
+        other = "kalshi" if platform == "polymarket" else "polymarket"
+        self.labels = _labels(candidate)
+        self._pattern = _compiled(tuple(self.labels.items()), platform, other)
+        self.names = f"{candidate.title} {' '.join(self.labels.values())}"
+        own = f"{self.names} {candidate.rules[:RULES_CHARS]}"
+        self._own_words = {word.lower() for word in _WORD.findall(own)}
+
+    def read(self, text: str) -> Reading:
+        tags: set[str] = set()
+        unknown: list[str] = []
+        labelled: set[str] = set()
+        position = 0
+        while word := _WORD.search(text, position):
+            if found := self._pattern.match(text, word.start()):
+                tag = str(found.lastgroup).rpartition("_")[0]
+                if tag == "none":
+                    unknown.append(found[0])
+                else:
+                    (labelled if tag.startswith("label_") else tags).add(tag.removeprefix("label_"))
+                position = max(found.end(), word.end())
+                continue
+            lower = word[0].lower().replace("’", "'")
+            is_own = lower.removesuffix("'s") in self._own_words
+            if not (lower in _NEUTRAL or is_own or lower.isdigit() or lower.endswith("ly")):
+                unknown.append(word[0])
+            position = word.end()
+        if not tags & SIDES:  # "NO on the Chiefs": what names the side outright outweighs the label
+            tags |= labelled
+        return Reading(frozenset(tags - {"neutral"}), tuple(unknown))
+
+
+def _labels(candidate: Candidate) -> dict[str, str]:
+    """What each side is called, where that tells the sides apart (Kalshi names both after the outcome: that is YES)."""
+    yes, no = " ".join(candidate.yes_label.split()), " ".join(candidate.no_label.split())
+    named = {"yes": yes, "no": "" if no.lower() == yes.lower() else no}
+    return {side: label for side, label in named.items() if len(label) > 1 and label.lower() not in _GENERIC_LABELS}
+
+
+@lru_cache(maxsize=64)
+def _compiled(labels: tuple[tuple[str, str], ...], platform: str, other: str) -> re.Pattern[str]:
+    words = [
+        *((f"label_{side}", rf"(?-i:{re.escape(label)})(?:['’]s)?") for side, label in labels),
+        ("yes", YES),
+        ("no", NO),
+        ("here", rf"{platform}(?:['’]s)?"),
+        ("other", rf"{other}(?:['’]s)?"),
+        *((tag, one_of(listed)) for tag, listed in _WORDS_OF_FACTS),
+        ("none", one_of(_WORDS_OF_NO_FACT)),
+    ]
+    return re.compile("|".join(rf"(?P<{tag}_{n}>(?:{told})(?!\w))" for n, (tag, told) in enumerate(words)), re.I)

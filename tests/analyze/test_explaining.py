@@ -1,0 +1,145 @@
+"""What explaining does with single markets: closed ones, what it stores of an answer, what it sends."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from analyze import explaining
+from core.models import OpenMarket, Pattern
+from tests.analyze.conftest import NOW, MakeRun, Outside, rows
+
+PATTERN = Pattern("kalshi", "KXTEST", None, "Politics", "price_jump", 80.0, {"move_1h_cents": -6.0})
+MARKET = OpenMarket(
+    platform="kalshi",
+    market_id="KXTEST",
+    event_id=None,
+    title="Will the treaty be signed?",
+    category="Politics",
+    close_time=NOW + timedelta(hours=48),
+    yes_token=None,
+    mutually_exclusive=False,
+    price=Decimal("0.40"),
+    yes_price=Decimal("0.41"),
+    no_price=Decimal("0.61"),
+    volume=Decimal(50_000),
+    volume_24h=Decimal(12_345),
+    quoted_at=NOW - timedelta(minutes=4),
+    fee_rate=Decimal("0.07"),
+    fee_exponent=Decimal(1),
+    yes_label="Signed",
+    no_label="Not signed",
+)
+FAIR = {("kalshi", "KXTEST"): Decimal("0.46")}
+
+
+def answer(**change: Any) -> str:
+    values = {
+        "recommendation": "GOOD_BET",
+        "confidence_score": 65,
+        "win_probability": 0.46,
+        "one_liner": "Buy YES at 41¢: the other venue puts the same bet at 46¢.",
+        "reasoning": "An edge of 3.3¢ is left after fees.",
+        "risk_factors": [],
+        "suggested_position": "YES",
+        "edge_explanation": "The price fell 6¢ in the last hour, and the other venue did not follow.",
+        "time_sensitivity": "WEEKS",
+        "evidence_ids": [f"E{number}" for number in range(1, 11)],
+    }
+    return json.dumps(values | change)
+
+
+async def explain(run: Any, market: OpenMarket = MARKET) -> dict[str, Any]:
+    async with run.transaction() as connection:
+        await connection.execute(
+            """
+            INSERT INTO markets (platform, market_id, title, rules, yes_label, no_label, url, status, terms_digest,
+                raw_data, first_seen_at, terms_seen_at, status_seen_at)
+            VALUES ($1, $2, $3, 'Rules.', $4, $5, '', 'open', 1, '{}', $6, $6, $6)
+            """,
+            market.platform,
+            market.market_id,
+            market.title,
+            market.yes_label,
+            market.no_label,
+            NOW,
+        )
+    return await explaining.explain(run, [PATTERN], [market], FAIR)
+
+
+@pytest.mark.parametrize("closed", [timedelta(0), timedelta(seconds=1), timedelta(days=400)])
+async def test_a_market_past_its_close_is_counted_and_not_asked_about(
+    make_run: MakeRun, outside: Outside, closed: timedelta
+) -> None:
+    run = await make_run("analyze", NOW, **outside.settings())
+    said = await explain(run, replace(MARKET, close_time=NOW - closed))
+    assert said == {"published": 0, "not_published": {"its market has closed": 1}}
+    assert outside.calls() == []
+    assert await rows(run, "SELECT FROM ai_insights") == []
+
+
+async def test_a_market_that_closes_while_the_analyst_thinks_is_withheld_at_its_cost(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    outside.plan_groq(answers=[answer()])
+    run = await make_run("analyze", NOW, **outside.settings())
+    times = iter([NOW, NOW + timedelta(minutes=2)])
+    said = await explain(
+        replace(run, clock=lambda: next(times)), replace(MARKET, close_time=NOW + timedelta(minutes=1))
+    )
+    assert said == {"published": 0, "not_published": {"its market has closed": 1}}
+    (withheld,) = await rows(run, "SELECT * FROM withheld_insights")
+    assert withheld["cost_usd"] > 0
+
+
+@pytest.mark.parametrize(
+    ("close_time", "expires_at"),
+    [
+        (NOW + timedelta(minutes=5), NOW + timedelta(minutes=5)),
+        (NOW + timedelta(days=30), NOW + timedelta(days=3)),
+        (None, NOW + timedelta(days=3)),
+    ],
+)
+async def test_an_insight_never_outlives_its_market(
+    make_run: MakeRun, outside: Outside, close_time: datetime | None, expires_at: datetime
+) -> None:
+    outside.plan_groq(answers=[answer()])
+    run = await make_run("analyze", NOW, **outside.settings())
+    assert (await explain(run, replace(MARKET, close_time=close_time)))["published"] == 1
+    (insight,) = await rows(run, "SELECT * FROM ai_insights")
+    assert insight["expires_at"] == expires_at
+
+
+async def test_the_models_own_probability_is_kept_for_grading_and_not_served(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    outside.plan_groq(answers=[answer()])
+    run = await make_run("analyze", NOW, **outside.settings())
+    assert (await explain(run))["published"] == 1
+    (insight,) = await rows(run, "SELECT * FROM ai_insights")
+    assert insight["win_probability"] is None
+    assert insight["answer"]["win_probability"] == 0.46
+    assert insight["confidence_score"] == 65
+    assert "not calibrated on outcomes (n = 0)" in insight["confidence_basis"]
+
+
+async def test_the_labels_and_the_age_of_the_quote_are_sent(make_run: MakeRun, outside: Outside) -> None:
+    outside.plan_groq(answers=[answer()])
+    await explain(await make_run("analyze", NOW, **outside.settings()))
+    (call,) = outside.calls()
+    sent = json.loads(call["messages"][1]["content"].splitlines()[1])
+    assert (sent["market"]["yes_means"], sent["market"]["no_means"]) == ("Signed", "Not signed")
+    assert {"name": "quote_age_minutes", "value": "4", "unit": "minutes"}.items() <= sent["facts"][-1].items()
+
+
+async def test_a_number_told_of_the_wrong_side_is_withheld_for_its_reason(make_run: MakeRun, outside: Outside) -> None:
+    outside.plan_groq(answers=[answer(one_liner="Buy YES: the price of NO is 41¢.")])
+    run = await make_run("analyze", NOW, **outside.settings())
+    assert await explain(run) == {"published": 0, "not_published": {"not grounded": 1}}
+    (withheld,) = await rows(run, "SELECT * FROM withheld_insights")
+    assert withheld["detail"] == "ungrounded number 41¢: the YES ask is told as no"

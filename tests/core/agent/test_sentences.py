@@ -1,0 +1,39 @@
+"""The wall held against many sentences at once: what it lets through and what it does not, in varied English."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.agent.evidence import gather
+from core.agent.grounding import faults
+from tests.core.agent.making import NOW, make_answer
+from tests.core.agent.sentences import MARKETS, TRUE, UNTRUE
+
+
+def lines(sentences: dict[str, str]) -> list[tuple[str, str]]:
+    return [(market, line.strip()) for market, text in sentences.items() for line in text.splitlines() if line.strip()]
+
+
+def judge(market: str, sentence: str) -> list[str]:
+    candidate, position = MARKETS[market]
+    evidence = gather(candidate, NOW)
+    answer = make_answer(
+        recommendation="CAUTION",
+        suggested_position=position,
+        one_liner=sentence,
+        reasoning="There is no more to it.",
+        edge_explanation="As said.",
+        risk_factors=[],
+        evidence_ids=[fact.id for fact in evidence.facts],
+    )
+    return faults(answer, evidence, candidate)
+
+
+@pytest.mark.parametrize(("market", "sentence"), lines(TRUE))
+def test_what_is_true_passes(market: str, sentence: str) -> None:
+    assert judge(market, sentence) == []
+
+
+@pytest.mark.parametrize(("market", "sentence"), lines(UNTRUE))
+def test_what_is_not_true_or_no_analysts_to_say_is_withheld(market: str, sentence: str) -> None:
+    assert judge(market, sentence) != []

@@ -1,0 +1,161 @@
+"""Numbers bound to their facts: whatever is changed in a true sentence, it is withheld."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from core.agent.evidence import LABELS, Candidate, Evidence, gather
+from core.agent.numbers import number_faults
+from core.agent.tellings import TELLINGS
+from core.agent.vocabulary import Vocabulary
+from tests.core.agent.making import NOW, make_candidate, make_pattern
+
+
+@dataclass(frozen=True)
+class Told:
+    """A true sentence; the number in braces is the fact's."""
+
+    fact: str
+    sentence: str
+
+
+TOLD = [
+    Told("price_cents", "The best estimate of the probability is {}¢."),
+    Told("price_cents", "This market puts YES at {}¢."),
+    Told("price_cents", "The market implies a probability of {}%."),
+    Told("yes_ask_cents", "YES is offered at {}¢."),
+    Told("yes_ask_cents", "Buy YES at {}¢ while it is there."),
+    Told("yes_ask_cents", "A buyer of YES pays {}¢."),
+    Told("no_ask_cents", "NO costs {}¢."),
+    Told("no_ask_cents", "The price of NO is {}¢."),
+    Told("spread_cents", "The spread is {}¢."),
+    Told("spread_cents", "Leaving early means crossing a spread of {}¢."),
+    Told("move_1h_cents", "The price {way} {}¢ in the last hour."),
+    Told("move_24h_cents", "Over the last day the price {way} {}¢."),
+    Told("move_sigmas", "That is {} times its usual move."),
+    Told("volume_1h", "In the last hour {} contracts changed hands."),
+    Told("volume_typical_1h", "A usual hour sees {} contracts."),
+    Told("volume_ratio", "Trading runs at {} times the usual volume."),
+    Told("volume_24h", "The volume of the last 24 hours is {} contracts."),
+    Told("sum_bids_cents", "The bids of all outcomes add up to {}¢."),
+    Told("outcomes", "There are bids for {} outcomes."),
+    Told("fair_cents", "The other venue puts YES at {}¢."),
+    Told("fair_cents", "On Polymarket the same bet stands at {}%."),
+    Told("taker_fee_cents", "The taker fee is {}¢ a contract."),
+    Told("net_edge_cents", "An edge of {}¢ remains after fees."),
+    Told("net_edge_cents", "After the fee {}¢ is left."),
+    Told("hours_to_close", "The market closes in {} hours."),
+    Told("quote_age_minutes", "These prices are {} minutes old."),
+]
+SIDED = [told for told in TOLD if "YES" in told.sentence or "NO" in told.sentence]
+TIMED = [
+    told for told in TOLD if "{} hours" not in told.sentence and ("hour" in told.sentence or "day" in told.sentence)
+]
+
+
+@st.composite
+def candidates(draw: st.DrawFn) -> Candidate:
+    yes = draw(st.integers(5, 80))
+    return make_candidate(
+        pattern=make_pattern(
+            numbers={
+                "move_1h_cents": float(draw(st.integers(2, 40)) * draw(st.sampled_from((-1, 1)))),
+                "move_24h_cents": float(draw(st.integers(41, 70)) * draw(st.sampled_from((-1, 1)))),
+                "move_sigmas": draw(st.integers(30, 200)) / 10,
+                "volume_1h": float(draw(st.integers(201, 9_000))),
+                "volume_typical_1h": float(draw(st.integers(1, 200))),
+                "volume_ratio": draw(st.integers(20, 400)) / 10,
+                "sum_bids_cents": float(draw(st.integers(102, 160))),
+                "outcomes": float(draw(st.integers(3, 40))),
+            }
+        ),
+        price=Decimal(yes - 1) / 100,
+        yes_price=Decimal(yes) / 100,
+        no_price=Decimal(100 - yes + draw(st.integers(1, 8))) / 100,
+        volume_24h=Decimal(draw(st.integers(9_001, 10**7))),
+        fair=Decimal(min(yes + draw(st.integers(5, 15)), 99)) / 100,
+        close_time=NOW + timedelta(hours=draw(st.integers(2, 2_000))),
+        quoted_at=NOW - timedelta(minutes=draw(st.integers(0, 90))),
+    )
+
+
+def fact_of(evidence: Evidence, told: Told) -> Decimal:
+    return next(Decimal(fact.value) for fact in evidence.facts if fact.name == told.fact)
+
+
+def say(told: Told, value: Decimal, number: Decimal) -> str:
+    return told.sentence.replace("{way}", "rose" if value > 0 else "fell").replace("{}", f"{abs(number)}")
+
+
+def judge(candidate: Candidate, evidence: Evidence, sentence: str) -> list[str]:
+    return number_faults(sentence, evidence.facts, evidence, Vocabulary(candidate))
+
+
+def test_there_is_a_telling_for_every_fact() -> None:
+    assert TELLINGS.keys() == LABELS.keys() == {told.fact for told in TOLD}
+
+
+@given(candidates(), st.sampled_from(TOLD))
+def test_a_fact_told_as_what_it_is_passes(candidate: Candidate, told: Told) -> None:
+    evidence = gather(candidate, NOW)
+    value = fact_of(evidence, told)
+    assert judge(candidate, evidence, say(told, value, value)) == []
+
+
+@given(candidates(), st.sampled_from(TOLD), st.data())
+def test_any_other_number_is_withheld_also_when_another_fact_has_it(
+    candidate: Candidate, told: Told, data: st.DataObject
+) -> None:
+    evidence = gather(candidate, NOW)
+    value = fact_of(evidence, told)
+    others = [abs(Decimal(fact.value)) for fact in evidence.facts]
+    number = data.draw(st.sampled_from(others) | st.integers(0, 10**6).map(Decimal))
+    assume(number != abs(value))
+    assert judge(candidate, evidence, say(told, value, number)) != []
+
+
+@given(candidates(), st.sampled_from(SIDED))
+def test_the_other_side_is_withheld(candidate: Candidate, told: Told) -> None:
+    assume(candidate.no_price not in (candidate.yes_price, candidate.price, candidate.fair))
+    evidence = gather(candidate, NOW)
+    value = fact_of(evidence, told)
+    swapped = re.sub(r"\b(?:YES|NO)\b", lambda m: "NO" if m[0] == "YES" else "YES", say(told, value, value))
+    assert judge(candidate, evidence, swapped) != []
+
+
+@given(candidates(), st.sampled_from(TIMED))
+def test_another_period_is_withheld(candidate: Candidate, told: Told) -> None:
+    evidence = gather(candidate, NOW)
+    value = fact_of(evidence, told)
+    sentence = say(told, value, value)
+    other = {"last hour": "last day", "usual hour": "last hour", "last day": "last hour", "last 24 hours": "last hour"}
+    for period, instead in other.items():
+        if period in sentence:
+            assert judge(candidate, evidence, sentence.replace(period, instead)) != []
+            assert judge(candidate, evidence, sentence.replace(period, "last week")) != []
+            assert judge(candidate, evidence, sentence.replace(period, "next hour")) != []
+            return
+    raise AssertionError(sentence)
+
+
+@given(candidates(), st.sampled_from([told for told in TOLD if "{way}" in told.sentence]))
+def test_the_other_way_is_withheld(candidate: Candidate, told: Told) -> None:
+    evidence = gather(candidate, NOW)
+    value = fact_of(evidence, told)
+    assert judge(candidate, evidence, say(told, -value, value)) != []
+
+
+@pytest.mark.parametrize("told", TOLD, ids=lambda told: told.sentence)
+def test_a_fact_that_is_not_cited_may_not_be_told(told: Told) -> None:
+    candidate = make_candidate(pattern=make_pattern(numbers={"outcomes": 7.0, "sum_bids_cents": 111.0}))
+    evidence = gather(candidate, NOW)
+    cited = [fact for fact in evidence.facts if fact.name != told.fact]
+    sentence = say(told, Decimal(1), Decimal("7.7"))
+    assert number_faults(sentence, cited, evidence, Vocabulary(candidate)) != []
