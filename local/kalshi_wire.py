@@ -4,8 +4,8 @@ import base64
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 import orjson
@@ -133,6 +133,12 @@ def decode_cursor(cursor: str) -> int | None:
         return None
 
 
+def with_live(event: KalshiEventRow, is_live: Callable[[KalshiMarketRow], bool]) -> KalshiEventRow:
+    """The event without those of its markets that are in the archive."""
+    live = tuple(market for market in event.markets if is_live(market))
+    return event if len(live) == len(event.markets) else replace(event, markets=live)
+
+
 Row = TypeVar("Row", KalshiEventRow, KalshiMarketRow)
 
 
@@ -250,13 +256,47 @@ def row_time(row: KalshiMarketRow, kind: str, now_ts: float) -> float:
     return row.settled_ts if row.settled_ts <= now_ts else math.nan
 
 
+def archived_body(candle: Body) -> Body:
+    """A candle as /historical has it: the same, under the names without `_dollars` and `_fp`."""
+    body: Body = {"end_period_ts": candle["end_period_ts"]}
+    for name, value in candle.items():
+        if isinstance(value, dict):
+            prices = {key.removesuffix("_dollars"): price for key, price in value.items()}
+            body[name] = {key: price for key, price in prices.items() if key not in ("min", "max")}
+        elif name.endswith("_fp"):
+            body[name.removesuffix("_fp")] = value
+    return body
+
+
 class KalshiRoutes:
-    """The endpoints under /trade-api/v2. `orderbooks_need_key` makes the books answer 401."""
+    """The endpoints under /trade-api/v2.
+
+    `orderbooks_need_key` makes the books answer 401, `live_days` sets how long settled markets stay out of /historical,
+    `fee_changes` are announced besides the world's own: an event's are those with an `event_ticker`.
+    """
 
     def __init__(self, world: KalshiWorld, clock: Clock) -> None:
         self.world = world
         self.clock = clock
         self.orderbooks_need_key = False
+        self.live_days: float | None = None
+        self.fee_changes: list[Body] = []
+
+    def cutoff_at(self, now: datetime) -> datetime:
+        """Markets that settled before are in the archive and nowhere else."""
+        return self.world.historical_cutoff(now) if self.live_days is None else now - timedelta(days=self.live_days)
+
+    def _is_live(self, now: datetime) -> Callable[[KalshiMarketRow], bool]:
+        now_ts, cutoff_ts = now.timestamp(), self.cutoff_at(now).timestamp()
+        return lambda row: row.settled_ts >= cutoff_ts or filter_word(row.status(now_ts)) != "settled"
+
+    def _live(self, ticker: str, now: datetime) -> KalshiMarketRow | None:
+        row = self.world.find_market(ticker, now)
+        return row if row is not None and self._is_live(now)(row) else None
+
+    def _archived(self, ticker: str, now: datetime) -> KalshiMarketRow | None:
+        row = self.world.find_market(ticker, now)
+        return None if row is None or self._is_live(now)(row) else row
 
     def routes(self) -> list[Route]:
         paths: list[tuple[str, Callable[[Request], Response]]] = [
@@ -274,6 +314,9 @@ class KalshiRoutes:
             ("/series/{ticker}", self.series),
             ("/series/{series}/markets/{ticker}/candlesticks", self.candles),
             ("/historical/cutoff", self.cutoff),
+            ("/historical/markets", self.archived_markets),
+            ("/historical/markets/{ticker}", self.archived_market),
+            ("/historical/markets/{ticker}/candlesticks", self.archived_candles),
             ("/exchange/status", self.exchange_status),
         ]
         return [Route(path, refusing_bad_requests(work), methods=["GET"]) for path, work in paths]
@@ -283,8 +326,8 @@ class KalshiRoutes:
         limit = whole_number(request, "limit", 200, 1, 200)
         wanted = event_filter(request, now.timestamp())
         page, cursor = page_of(self.world.event_rows(now), request.query_params.get("cursor", ""), limit, wanted)
-        nested = flag(request, "with_nested_markets")
-        bodies = self.world.event_answers(page, now, nested)
+        nested, is_live = flag(request, "with_nested_markets"), self._is_live(now)
+        bodies = self.world.event_answers([with_live(row, is_live) for row in page], now, nested)
         return answer({"cursor": cursor, "events": bodies, "milestones": []})
 
     def event(self, request: Request) -> Response:
@@ -293,7 +336,8 @@ class KalshiRoutes:
         if row is None:
             return refusal("not_found", "event not found", 404)
         body = self.world.event_answers([row], now, nested=False)[0]
-        markets = self.world.market_answers([m for m in row.markets if m.listed_ts <= now.timestamp()], now)
+        live = with_live(row, self._is_live(now)).markets
+        markets = self.world.market_answers([m for m in live if m.listed_ts <= now.timestamp()], now)
         if flag(request, "with_nested_markets"):
             return answer({"event": {**body, "markets": markets}})
         return answer({"event": body, "markets": markets})
@@ -301,9 +345,9 @@ class KalshiRoutes:
     def markets(self, request: Request) -> Response:
         now = self.clock()
         limit = whole_number(request, "limit", 100, 1, 1000)
-        wanted = market_filter(request, now.timestamp())
-        rows = self._rows(request, now)
-        page, cursor = page_of(rows, request.query_params.get("cursor", ""), limit, wanted)
+        wanted, is_live = market_filter(request, now.timestamp()), self._is_live(now)
+        rows, after = self._rows(request, now), request.query_params.get("cursor", "")
+        page, cursor = page_of(rows, after, limit, lambda row: wanted(row) and is_live(row))
         return answer({"cursor": cursor, "markets": self.world.market_answers(page, now)})
 
     def _rows(self, request: Request, now: datetime) -> Sequence[KalshiMarketRow]:
@@ -319,7 +363,7 @@ class KalshiRoutes:
 
     def market(self, request: Request) -> Response:
         now = self.clock()
-        row = self.world.find_market(request.path_params["ticker"], now)
+        row = self._live(request.path_params["ticker"], now)
         if row is None:
             return refusal("not_found", "market not found", 404)
         return answer({"market": self.world.market_answers([row], now)[0]})
@@ -361,17 +405,23 @@ class KalshiRoutes:
         return refusal("not_found", "series not found", 404) if found is None else answer({"series": found})
 
     def series_fee_changes(self, request: Request) -> Response:
-        ticker = request.query_params.get("series_ticker", "")
-        rows = self.world.series_fee_changes(self.clock())
+        now, ticker = self.clock(), request.query_params.get("series_ticker", "")
+        rows = [*self.world.series_fee_changes(now), *(row for row in self.fee_changes if "event_ticker" not in row)]
+        if not flag(request, "show_historical"):
+            rows = [row for row in rows if str(row.get("scheduled_ts")) > wire_time(now)]
         return answer({"series_fee_change_arr": [r for r in rows if not ticker or r.get("series_ticker") == ticker]})
 
     def event_fee_changes(self, request: Request) -> Response:
-        return answer({"cursor": "", "event_fee_changes": []})
+        ticker, limit = request.query_params.get("event_ticker", ""), whole_number(request, "limit", 100, 1, 1000)
+        first = decode_cursor(request.query_params.get("cursor", "")) or 0
+        rows = [r for r in self.fee_changes if "event_ticker" in r and ticker in ("", r["event_ticker"])]
+        cursor = encode_cursor(first + limit) if first + limit < len(rows) else ""
+        return answer({"cursor": cursor, "event_fee_changes": rows[first : first + limit]})
 
     def candles(self, request: Request) -> Response:
         now = self.clock()
         ticker = request.path_params["ticker"]
-        row = self.world.find_market(ticker, now)
+        row = self._live(ticker, now)
         if row is None or row.series_ticker != request.path_params["series"]:
             return refusal("not_found", "market not found", 404)
         start, end, period = candle_window(request)
@@ -391,7 +441,9 @@ class KalshiRoutes:
         start, end, period = candle_window(request)
         if len(tickers) * ((end - start) // (period * 60)) > MAX_CANDLES:
             raise BadRequestError(f"at most {MAX_CANDLES} candlesticks can be requested")
-        found = ((ticker, self.world.candles(ticker, start, end, period, now)) for ticker in tickers)
+        archived = {ticker for ticker in tickers if self._archived(ticker, now)}
+        live = (ticker for ticker in tickers if ticker not in archived)
+        found = ((ticker, self.world.candles(ticker, start, end, period, now)) for ticker in live)
         return answer({"markets": [{"market_ticker": t, "candlesticks": c} for t, c in found if c is not None]})
 
     def trades(self, request: Request) -> Response:
@@ -408,8 +460,48 @@ class KalshiRoutes:
         return answer({"cursor": encode_cursor(newest << 32 | skip + limit) if more else "", "trades": page})
 
     def cutoff(self, request: Request) -> Response:
-        moment = wire_time(self.world.historical_cutoff(self.clock()))
+        moment = wire_time(self.cutoff_at(self.clock()))
         return answer({"market_settled_ts": moment, "orders_updated_ts": moment, "trades_created_ts": moment})
+
+    def archived_markets(self, request: Request) -> Response:
+        """Newest first, whatever the time filters say."""
+        now = self.clock()
+        query = request.query_params
+        if sum(bool(query.get(name)) for name in ("tickers", "event_ticker", "series_ticker")) > 1:
+            raise BadRequestError("tickers, event_ticker and series_ticker are mutually exclusive")
+        if query.get("mve_filter", "") not in ("", "exclude"):
+            raise BadRequestError(f"invalid mve_filter: {query['mve_filter']}")
+        limit, tickers = whole_number(request, "limit", 100, 1, 1000), set(comma_list(request, "tickers"))
+        event, series = query.get("event_ticker", ""), query.get("series_ticker", "")
+        before, is_live = decode_cursor(query.get("cursor", "")), self._is_live(now)
+        rows = [
+            row
+            for row in reversed(self._rows(request, now))
+            if not is_live(row)
+            and (before is None or row.key < before)
+            and (not tickers or row.ticker in tickers)
+            and (not event or row.event_ticker == event)
+            and (not series or row.series_ticker == series)
+            and not (row.combo and query.get("mve_filter"))
+        ]
+        page = rows[:limit]
+        cursor = encode_cursor(page[-1].key) if len(rows) > limit else ""
+        return answer({"cursor": cursor, "markets": self.world.market_answers(page, now)})
+
+    def archived_market(self, request: Request) -> Response:
+        now = self.clock()
+        row = self._archived(request.path_params["ticker"], now)
+        if row is None:
+            return refusal("not_found", "market not found", 404)
+        return answer({"market": self.world.market_answers([row], now)[0]})
+
+    def archived_candles(self, request: Request) -> Response:
+        now, ticker = self.clock(), request.path_params["ticker"]
+        start, end, period = candle_window(request)
+        if self._archived(ticker, now) is None:
+            return refusal("not_found", "market not found", 404)
+        candles = self.world.candles(ticker, start, end, period, now) or []
+        return answer({"ticker": ticker, "candlesticks": [archived_body(candle) for candle in candles]})
 
     def exchange_status(self, request: Request) -> Response:
         return answer(self.world.exchange_status(self.clock()))

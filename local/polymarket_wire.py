@@ -2,10 +2,11 @@
 
 import base64
 import json
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 import orjson
@@ -22,6 +23,7 @@ OFFSET_CAP = 2000
 BOOKS_CAP = 100
 INTERVALS_S = {"1h": 3600, "6h": 6 * 3600, "1d": 86400, "1w": 7 * 86400, "1m": 30 * 86400, "max": 31 * 86400}
 MAX_WINDOW_S = 15 * 86400
+ALWAYS, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 ENDED_HISTORY_FIDELITY_MIN = 720
 
 
@@ -166,6 +168,29 @@ def market_filter(request: Request, now_ts: float) -> Callable[[PolymarketMarket
     return wanted
 
 
+def body_filter(request: Request) -> Callable[[Body], bool] | None:
+    """Filters that look at what a market's body says; None without one. A body that does not say it does not fit."""
+    query = request.query_params
+    ends = {"end_date_min": ALWAYS, "end_date_max": NEVER}
+    amounts = {"volume_num_min": -math.inf, "volume_num_max": math.inf}
+    if not any(query.get(name) for name in (*ends, *amounts)):
+        return None
+    try:
+        low, high = (datetime.fromisoformat(query[n]) if query.get(n) else bound for n, bound in ends.items())
+        least, most = (float(query[n]) if query.get(n) else bound for n, bound in amounts.items())
+    except ValueError as error:
+        raise invalid(str(error)) from error
+
+    def fits(body: Body) -> bool:
+        try:
+            ended = (low == ALWAYS and high == NEVER) or low <= datetime.fromisoformat(body["endDate"]) <= high
+            return ended and least <= float(body.get("volumeNum") or 0) <= most
+        except (KeyError, TypeError, ValueError):
+            return False
+
+    return fits
+
+
 def keyset_page(request: Request, rows: Sequence[Row], wanted: Callable[[Row], bool]) -> tuple[list[Row], str | None]:
     """One page and the next cursor. `cursor=` and `next_cursor=` are not parameters: whoever sends them gets page 1."""
     if "offset" in request.query_params:
@@ -229,7 +254,7 @@ class PolymarketRoutes:
     def markets_keyset(self, request: Request) -> Response:
         now = self.clock()
         wanted = market_filter(request, now.timestamp())
-        page, cursor = keyset_page(request, self._rows(request, now), wanted)
+        page, cursor = keyset_page(request, self._rows(request, now, wanted), wanted)
         return answer(keyset_body("markets", self.world.market_answers(page, now, wants_tags(request)), cursor))
 
     def events(self, request: Request) -> Response:
@@ -239,12 +264,21 @@ class PolymarketRoutes:
 
     def markets(self, request: Request) -> Response:
         now = self.clock()
-        page = offset_page(request, self._rows(request, now), market_filter(request, now.timestamp()))
+        wanted = market_filter(request, now.timestamp())
+        page = offset_page(request, self._rows(request, now, wanted), wanted)
         return answer(self.world.market_answers(page, now, wants_tags(request)))
 
-    def _rows(self, request: Request, now: datetime) -> Sequence[PolymarketMarketRow]:
+    def _rows(
+        self, request: Request, now: datetime, wanted: Callable[[PolymarketMarketRow], bool]
+    ) -> Sequence[PolymarketMarketRow]:
         names = many(request, "condition_ids") or many(request, "clob_token_ids")
-        return self.world.find_markets(names, now) if names else self.world.market_rows(now)
+        rows = self.world.find_markets(names, now) if names else self.world.market_rows(now)
+        fits = body_filter(request)
+        if fits is None:
+            return rows
+        rows = [row for row in rows if wanted(row)]
+        bodies = orjson.loads(orjson.dumps(self.world.market_answers(rows, now, with_tags=False)))
+        return [row for row, body in zip(rows, bodies, strict=True) if fits(body)]
 
     def event(self, request: Request) -> Response:
         now = self.clock()

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from collect import history
+from collect import books, fees, history
 from collect.venues import fail_if_all_down
 from core.detect.columns import Change
 from core.errors import VenueAnswerError, VenueError
@@ -21,7 +21,6 @@ from core.queries import collecting
 from core.queries.collecting import LastSweep
 from core.runtime import Run
 from core.settings import CollectSettings
-from core.venues import kalshi
 from core.venues.contract import VENUES
 from core.venues.lines import Lines, open_lines
 
@@ -46,6 +45,7 @@ class Tally:
     changed_status: int = 0
     missing: int = 0
     unlisted: int = 0
+    fees: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     control_error: str | None = None
 
@@ -61,8 +61,8 @@ class Tally:
             "skipped": dict(self.skipped),
             "doubts": dict(self.doubts),
         }
-        errors = {"error": self.error, "control_error": self.control_error}
-        return said | {name: error for name, error in errors.items() if error}
+        asides = {"fees": self.fees, "error": self.error, "control_error": self.control_error}
+        return said | {name: aside for name, aside in asides.items() if aside}
 
 
 async def run(run: Run[CollectSettings]) -> dict[str, Any]:
@@ -78,7 +78,8 @@ async def run(run: Run[CollectSettings]) -> dict[str, Any]:
         tallies[platform] = tally
     fail_if_all_down({platform: tally.error for platform, tally in tallies.items() if tally.error})
     cached = await _cache_prices(run)
-    return {platform: tally.summary() for platform, tally in tallies.items()} | {"prices_cached": cached}
+    read = await books.read_books(run)
+    return {platform: tally.summary() for platform, tally in tallies.items()} | {"prices_cached": cached, "books": read}
 
 
 async def _collect(run: Run[CollectSettings], platform: Platform, lines: Lines) -> Tally:
@@ -130,9 +131,7 @@ async def _control(
     pages = VENUES[platform].control_sweep(lines.listing, run.settings.collect_max_pages)
     await _store_sweep(run, pages, tally, control=True)
     if platform == "kalshi":
-        fees = await kalshi.fetch_series_fees(lines.listing)
-        async with run.transaction() as connection:
-            await collecting.upsert_series_fees(connection, fees, run.now)
+        tally.fees = await fees.read_fees(run, lines)
     if last is not None and last.controlled_at is not None and last.controlled_markets is not None:
         _fail_if_shrunken(len(tally.seen), last.controlled_markets, run.now - last.controlled_at, run.settings)
     # Only after both listings were read whole is absence a fact.
@@ -156,7 +155,6 @@ async def _store_sweep(
         async for page in pages:
             tally.skipped += page.skipped
             tally.doubts += page.doubts
-            # The control listing knows events in short form only, which must not overwrite the long one.
             waiting.events += [e for e in page.events if not control or e.event_id not in tally.seen_events]
             tally.seen_events |= {event.event_id for event in page.events} if not control else set()
             for market in page.markets:
@@ -166,21 +164,22 @@ async def _store_sweep(
                 elif not control:  # the control listing repeats by design
                     tally.skipped["listed twice"] += 1
             if len(waiting.markets) >= BATCH:
-                await _store(run, waiting, tally)
+                await _store(run, waiting, tally, control)
                 waiting = Page()
     except VenueError:
-        await _store(run, waiting, tally)
+        await _store(run, waiting, tally, control)
         raise
-    await _store(run, waiting, tally)
+    await _store(run, waiting, tally, control)
 
 
-async def _store(run: Run[CollectSettings], page: Page, tally: Tally) -> None:
+async def _store(run: Run[CollectSettings], page: Page, tally: Tally, control: bool) -> None:
     if not page.markets and not page.events:
         return
     # A run that comes a little early is the hour's last but one: without slack an hour would pass without a snapshot.
     every_s = run.settings.snapshot_every_s - min(run.settings.collect_interval_s, run.settings.snapshot_every_s) // 2
     async with run.transaction() as connection:
-        await collecting.upsert_events(connection, page.events)
+        # The control listing knows events in short form only, which must not overwrite the long one.
+        await collecting.upsert_events(connection, page.events, short=control)
         await collecting.stage(connection, page.markets)
         fresh = await collecting.staged_with_new_terms(connection)
         await collecting.upsert_terms(connection, [m for m in page.markets if m.terms.market_id in fresh], run.now)

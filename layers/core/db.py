@@ -35,7 +35,10 @@ _DEEPEST = 100
 
 
 async def _prepare(connection: Any) -> None:
-    await connection.set_type_codec("jsonb", encoder=_jsonb, decoder=orjson.loads, schema="pg_catalog")
+    # Binary, as COPY is: a version byte, then the text.
+    await connection.set_type_codec(
+        "jsonb", encoder=_jsonb, decoder=lambda sent: orjson.loads(sent[1:]), schema="pg_catalog", format="binary"
+    )
 
 
 def storable(text: str) -> str:
@@ -43,14 +46,14 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
 
 
-def _jsonb(value: Any) -> str:
+def _jsonb(value: Any) -> bytes:
     try:
-        encoded = orjson.dumps(value).decode()
-        if "\\u0000" not in encoded:
-            return encoded
+        encoded = orjson.dumps(value)
+        if b"\\u0000" not in encoded:
+            return b"\x01" + encoded
     except TypeError:  # a lone surrogate, an integer beyond 64 bits, or too deep
         pass
-    return orjson.dumps(_storable_json(value, 0)).decode()
+    return b"\x01" + orjson.dumps(_storable_json(value, 0))
 
 
 def _storable_json(value: Any, depth: int) -> Any:

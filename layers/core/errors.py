@@ -3,7 +3,7 @@
 OddWonsError
 ├── ConfigError               a setting is missing or wrong (exit 2)
 ├── OutsideError              something that is not ours failed
-│   ├── VenueError            a venue did not answer usefully: VenueDown, VenueAnswerError
+│   ├── VenueError            a venue did not answer usefully: VenueDown, VenueAnswerError (VenueForbids)
 │   ├── DatabaseDown          no connection or no answer in time
 │   └── AnalystError          the model's service or its answer: AnalystUnavailable, AnswerRejected
 ├── JobError                  JobFailed, JobOverlap, UnknownJob
@@ -37,6 +37,10 @@ class VenueDown(VenueError):
 
 class VenueAnswerError(VenueError):
     """An answer arrived that is not what the venue's protocol allows."""
+
+
+class VenueForbids(VenueAnswerError):
+    """The venue keeps this to holders of a key, or from where we are."""
 
 
 class DatabaseDown(OutsideError):

@@ -14,7 +14,7 @@ import orjson
 import stamina
 from aiolimiter import AsyncLimiter
 
-from core.errors import VenueAnswerError, VenueDown
+from core.errors import VenueAnswerError, VenueDown, VenueForbids
 
 USER_AGENT = "oddwons/0.1"
 Params = dict[str, str | int | list[str]]
@@ -97,7 +97,8 @@ class VenueHttp:
         if response.status_code == 429 or response.status_code >= 500:
             raise _RetryableError(f"status {response.status_code}")
         if response.status_code != 200:
-            raise VenueAnswerError(f"{url}: status {response.status_code}: {content[:200].decode('latin-1')!a}")
+            kind = VenueForbids if response.status_code in (401, 403) else VenueAnswerError
+            raise kind(f"{url}: status {response.status_code}: {content[:200].decode('latin-1')!a}")
         try:
             return _decoded(content)
         except (ValueError, RecursionError) as error:

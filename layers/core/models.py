@@ -64,7 +64,10 @@ class FeeFacts:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a market promises. Changes seldom; `digest` changes exactly when any of it does."""
+    """What a market promises. Changes seldom; `digest` changes exactly when any of it but `category` and `url` does.
+
+    A venue's two listings name the category differently: it must not make a market's terms change forth and back.
+    """
 
     platform: Platform
     market_id: str
@@ -82,6 +85,18 @@ class Terms:
     fee: FeeFacts | None
     digest: int
     raw: dict[str, Any] = field(repr=False)
+    fee_waiver_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeeChange:
+    """A fee announced for a series or an event of Kalshi. An event's without type and multiplier ends its override."""
+
+    scope: Literal["series", "event"]
+    subject: str
+    effective_at: datetime
+    fee_type: str | None
+    fee_multiplier: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +197,15 @@ class Book:
     no_asks: tuple[Level, ...]
     read_at: datetime
     top_only: bool = False
+
+
+@dataclass(slots=True)
+class BookPage:
+    """What one answer held of the books asked for; the rest is in `skipped` under a reason, bad levels in `doubts`."""
+
+    books: list[Book] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    doubts: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,17 @@ SECRET = "hunter2hunter2hunter2hunter2hunter2"
 
 
 def command(*arguments: str, **environment: object) -> subprocess.CompletedProcess[str]:
+    with started(*arguments, **environment) as process:
+        stdout, stderr = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def started(*arguments: str, **environment: object) -> subprocess.Popen[str]:
     given = {name.upper(): str(value) for name, value in environment.items() if value is not None}
     kept = {"PATH": os.environ["PATH"], "JWT_SECRET": SECRET, "GROQ_API_KEY": SECRET}
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "collect", *arguments],
-        cwd=ROOT, env=kept | given, capture_output=True, text=True, check=False, timeout=120,
+        cwd=ROOT, env=kept | given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
@@ -79,6 +85,20 @@ def test_a_run_beside_another_exits_with_0_and_says_so(database_url: str, replay
         "job": "collect", "status": "overlap", "detail": "collect: another run is under way",
     }  # fmt: skip
     assert run_rows(database_url) == []
+
+
+def test_of_two_runs_at_once_the_second_says_so_and_the_first_goes_on(database_url: str, replay: Replay) -> None:
+    replay.fail(latency_s=0.7)
+    with started(database_url=database_url, **venues(replay)) as first:
+        while not run_rows(database_url):
+            assert first.poll() is None
+        second = command(database_url=database_url, **venues(replay))
+        assert first.poll() is None, "the first run must outlast the second"
+        stdout, stderr = first.communicate(timeout=120)
+    assert (second.returncode, json.loads(second.stdout)["status"]) == (0, "overlap")
+    assert first.returncode == 0, stderr
+    assert json.loads(stdout)["summary"]["kalshi"]["markets"] == replay.inventory()["kalshi"]["listed"]
+    assert run_rows(database_url) == [("collect", "ok", None)]
 
 
 def test_an_unknown_job_exits_with_1_and_names_those_that_are() -> None:

@@ -281,3 +281,71 @@ async def test_a_market_of_hostile_text_costs_no_other_market(make_run: MakeRun,
     assert [row["market_id"] for row in rows] == ["BAD", "GOOD"]
     assert rows[0]["title"] == "cut emoji , NUL  and \ufffd"
     assert rows[0]["raw"] == "cut emoji \ufffd, NUL \ufffd and \ufffd"
+
+
+async def test_markets_that_move_between_the_two_listings_have_one_set_of_terms(make_run: MakeRun, pool: Any) -> None:
+    listings = TwoListings()
+    with telling(listings) as told:
+        for quarter, nested in enumerate((True, False, True, False)):
+            listings.nested = nested
+            settings = told.settings | {"control_sweep_every_s": 0}
+            summary = await sweep.run(await make_run("collect", NOW + quarter * QUARTER, **settings))
+            for platform in PLATFORMS:
+                assert summary[platform]["markets"] == 2, summary
+                assert summary[platform]["new_terms"] == (2 if quarter == 0 else 0)
+    assert await pool.fetchval("SELECT count(*) FROM market_terms_history") == 0
+    events = await pool.fetch("SELECT title, category, mutually_exclusive, exhaustive FROM events ORDER BY platform")
+    assert [tuple(event) for event in events] == 2 * [("Event", "World", True, None)] + 2 * [
+        ("Event", "Politics", True, False)
+    ]
+
+
+class TwoListings:
+    """Two markets a venue, one of them told within its event only while it is `nested`; the control tells both."""
+
+    nested = True
+
+    def __call__(self, request: Request) -> Response:
+        path, kalshi = request.url.path, request.url.path.startswith("/kalshi")
+        rows = [kalshi_row(name) if kalshi else gamma_row(name) for name in ("A", "B")]
+        events = [kalshi_event(row) if kalshi else gamma_event(row) for row in rows]
+        if path.endswith(("/events", "/events/keyset")):
+            return JSONResponse({"events": events if self.nested else events[1:], "cursor": ""})
+        short = [
+            {"events": [{"id": f"E-{row.get('conditionId')}", "title": "E"}], "tags": [{"label": "X"}]} for row in rows
+        ]
+        told = rows if kalshi else [row | event for row, event in zip(rows, short, strict=True)]
+        return JSONResponse({"markets": told, "series": [], "cursor": ""})
+
+
+def kalshi_row(name: str) -> dict[str, Any]:
+    return {"ticker": name, "event_ticker": f"E-{name}", "status": "active", "title": "T", "yes_sub_title": "Y"}
+
+
+def kalshi_event(row: dict[str, Any]) -> dict[str, Any]:
+    said = {"event_ticker": row["event_ticker"], "title": "Event", "category": "World", "mutually_exclusive": True}
+    return said | {"markets": [row]}
+
+
+def gamma_row(name: str) -> dict[str, Any]:
+    said = {"conditionId": name, "question": "Q?", "outcomes": '["Yes", "No"]'}
+    return said | {"active": True, "acceptingOrders": True, "closed": False}
+
+
+def gamma_event(row: dict[str, Any]) -> dict[str, Any]:
+    said = {"id": f"E-{row['conditionId']}", "title": "Event", "tags": [{"label": "Politics"}], "markets": [row]}
+    return said | {"negRisk": True, "negRiskAugmented": True, "enableNegRisk": True}
+
+
+async def test_two_full_runs_with_control_sweeps_find_no_new_terms(collect: Collect, replay: Replay, pool: Any) -> None:
+    await collect(control_sweep_every_s=0)
+    raw = await pool.fetch("SELECT market_id, terms_seen_at, raw_data FROM markets ORDER BY 1")
+    replay.now += QUARTER
+    summary = await collect(control_sweep_every_s=0)
+    new = await pool.fetchval("SELECT count(*) FROM markets WHERE first_seen_at > $1", NOW)
+    assert sum(summary[platform]["new_terms"] for platform in PLATFORMS) == new, "only of markets that are new"
+    again = await pool.fetch(
+        "SELECT market_id, terms_seen_at, raw_data FROM markets WHERE first_seen_at = $1 ORDER BY 1", NOW
+    )
+    assert again == raw, "prices moved, and no raw answer was written again"
+    assert await pool.fetchval("SELECT count(*) FROM market_terms_history") == 0

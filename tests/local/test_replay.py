@@ -177,6 +177,22 @@ async def test_series_carry_all_kinds_of_fees(http: httpx.AsyncClient) -> None:
         await body(http, f"{KALSHI}/{path}")
 
 
+async def test_announced_fee_changes_are_upcoming_ones_unless_history_is_asked_for(http: httpx.AsyncClient) -> None:
+    past, ahead = "2026-11-22T12:00:00Z", "2026-11-22T13:00:00Z"
+    series = [{"id": str(n), "series_ticker": f"S{n}", "scheduled_ts": ts} for n, ts in enumerate((past, ahead, ahead))]
+    events = [{"id": f"e{n}", "event_ticker": f"E{n}", "scheduled_ts": past} for n in range(5)]
+    await http.post("/control", json={"venue": "kalshi", "fee_changes": series + events})
+    path, name = f"{KALSHI}/series/fee_changes", "series_fee_change_arr"
+    assert (await body(http, path))[name] == series[1:]
+    assert (await body(http, f"{path}?show_historical=true"))[name] == series
+    assert (await body(http, f"{path}?show_historical=false&series_ticker=S2"))[name] == series[2:]
+    path, name = f"{KALSHI}/events/fee_changes", "event_fee_changes"
+    assert await every(http, f"{path}?limit=2", name, "cursor", "cursor") == events
+    assert (await body(http, f"{path}?event_ticker=E3"))[name] == events[3:4]
+    await http.post("/control", json={"reset": True})
+    assert (await body(http, path))[name] == []
+
+
 @pytest.mark.parametrize("name", ["cursor", "next_cursor"])
 async def test_a_misnamed_gamma_cursor_is_page_one_for_ever(http: httpx.AsyncClient, name: str) -> None:
     first = await body(http, f"{GAMMA}/events/keyset?closed=false&limit=5")

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.db import Connection
 from core.detect.columns import Change
-from core.models import Candle, Event, Market, Platform
+from core.models import Event, FeeChange, Market, Platform
 
 _STAGE = """
 CREATE TEMP TABLE IF NOT EXISTS staged (
@@ -24,19 +24,56 @@ CREATE TEMP TABLE IF NOT EXISTS staged (
 ) ON COMMIT DELETE ROWS
 """
 
+_UPDATE_EVENT = """UPDATE SET
+    title = excluded.title, category = coalesce(excluded.category, old.category),
+    series = coalesce(excluded.series, old.series), mutually_exclusive = excluded.mutually_exclusive,
+    exhaustive = excluded.exhaustive, fee_type = excluded.fee_type, fee_multiplier = excluded.fee_multiplier
+WHERE (old.title, old.category, old.series, old.mutually_exclusive, old.exhaustive, old.fee_type,
+       old.fee_multiplier) IS DISTINCT FROM
+      (excluded.title, coalesce(excluded.category, old.category), coalesce(excluded.series, old.series),
+       excluded.mutually_exclusive, excluded.exhaustive, excluded.fee_type, excluded.fee_multiplier)
+"""
+
+_TERMS_AT_ONCE = 500  # raw answers of a megabyte each still fit into an array
+
+# The statement sees `markets` as it was before: what it replaces is what it keeps.
 _UPSERT_TERMS = """
-INSERT INTO markets (platform, market_id, event_id, title, rules, category, yes_label, no_label, url, open_time,
-    close_time, yes_token, no_token, fee_kind, fee_rate, fee_exponent, status, result, payout, settled_at,
-    terms_digest, raw_data, first_seen_at, terms_seen_at, status_seen_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-    $23, $23, $23)
+WITH told AS MATERIALIZED (
+    SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+        $10::text[], $11::timestamptz[], $12::timestamptz[], $13::text[], $14::text[], $15::text[], $16::numeric[],
+        $17::numeric[], $18::timestamptz[], $19::text[], $20::text[], $21::numeric[], $22::timestamptz[],
+        $23::bigint[], $24::jsonb[]) AS t(platform, market_id, event_id, title, rules, category, yes_label, no_label,
+        url, open_time, close_time, yes_token, no_token, fee_kind, fee_rate, fee_exponent, fee_waiver_until, status,
+        result, payout, settled_at, terms_digest, raw_data)
+), earlier AS (
+    INSERT INTO market_terms_history (platform, market_id, told_from, told_until, event_id, title, rules, category,
+        yes_label, no_label, open_time, close_time, yes_token, no_token, fee_kind, fee_rate, fee_exponent,
+        fee_waiver_until)
+    SELECT m.platform, m.market_id, m.terms_seen_at, $1, m.event_id, m.title, m.rules, m.category, m.yes_label,
+        m.no_label, m.open_time, m.close_time, m.yes_token, m.no_token, m.fee_kind, m.fee_rate, m.fee_exponent,
+        m.fee_waiver_until
+    FROM markets m JOIN told t USING (platform, market_id)
+    WHERE (m.event_id, m.title, m.rules, m.yes_label, m.no_label, m.open_time, m.close_time, m.yes_token, m.no_token,
+           m.fee_kind, m.fee_rate, m.fee_exponent, m.fee_waiver_until) IS DISTINCT FROM
+          (coalesce(t.event_id, m.event_id), t.title, t.rules, t.yes_label, t.no_label, t.open_time, t.close_time,
+           t.yes_token, t.no_token, t.fee_kind, t.fee_rate, t.fee_exponent, t.fee_waiver_until)
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO markets AS old (platform, market_id, event_id, title, rules, category, yes_label, no_label, url, open_time,
+    close_time, yes_token, no_token, fee_kind, fee_rate, fee_exponent, fee_waiver_until, status, result, payout,
+    settled_at, terms_digest, raw_data, first_seen_at, terms_seen_at, status_seen_at)
+SELECT platform, market_id, event_id, title, rules, category, yes_label, no_label, url, open_time, close_time,
+    yes_token, no_token, fee_kind, fee_rate, fee_exponent, fee_waiver_until, status, result, payout, settled_at,
+    terms_digest, raw_data, $1, $1, $1
+FROM told
 ON CONFLICT (platform, market_id) DO UPDATE SET
-    event_id = coalesce(excluded.event_id, markets.event_id), title = excluded.title, rules = excluded.rules,
-    category = coalesce(excluded.category, markets.category), yes_label = excluded.yes_label,
+    event_id = coalesce(excluded.event_id, old.event_id), title = excluded.title, rules = excluded.rules,
+    category = coalesce(excluded.category, old.category), yes_label = excluded.yes_label,
     no_label = excluded.no_label, url = excluded.url, open_time = excluded.open_time,
     close_time = excluded.close_time, yes_token = excluded.yes_token, no_token = excluded.no_token,
     fee_kind = excluded.fee_kind, fee_rate = excluded.fee_rate, fee_exponent = excluded.fee_exponent,
-    terms_digest = excluded.terms_digest, raw_data = excluded.raw_data, terms_seen_at = excluded.terms_seen_at
+    fee_waiver_until = excluded.fee_waiver_until, terms_digest = excluded.terms_digest, raw_data = excluded.raw_data,
+    terms_seen_at = excluded.terms_seen_at
 """
 
 
@@ -50,38 +87,43 @@ class LastSweep:
     controlled_markets: int | None
 
 
-async def upsert_events(connection: Connection, events: Iterable[Event]) -> None:
-    """An event in short form (no category, no series) never erases what its own listing said."""
-    rows = {event.event_id: event for event in events}
-    await connection.executemany(
-        """
+async def upsert_events(connection: Connection, events: Iterable[Event], *, short: bool = False) -> None:
+    """An event told without category and series keeps those it has; one told in `short` form, all that it has."""
+    rows = {(event.platform, event.event_id): event for event in events}
+    on_conflict = "NOTHING" if short else _UPDATE_EVENT
+    await connection.execute(
+        f"""
         INSERT INTO events AS old (platform, event_id, title, category, series, mutually_exclusive, exhaustive,
             fee_type, fee_multiplier)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-        ON CONFLICT (platform, event_id) DO UPDATE SET
-            title = excluded.title, category = coalesce(excluded.category, old.category),
-            series = coalesce(excluded.series, old.series), mutually_exclusive = excluded.mutually_exclusive,
-            exhaustive = excluded.exhaustive, fee_type = excluded.fee_type, fee_multiplier = excluded.fee_multiplier
-        WHERE (old.title, old.category, old.series, old.mutually_exclusive, old.exhaustive, old.fee_type,
-               old.fee_multiplier) IS DISTINCT FROM
-            (excluded.title, coalesce(excluded.category, old.category), coalesce(excluded.series, old.series),
-             excluded.mutually_exclusive, excluded.exhaustive, excluded.fee_type, excluded.fee_multiplier)
-        """,
-        [
-            (
-                e.platform,
-                e.event_id,
-                e.title,
-                e.category,
-                e.series,
-                e.mutually_exclusive,
-                e.exhaustive,
-                e.fee_type,
-                e.fee_multiplier,
-            )
-            for e in rows.values()
-        ],
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],
+            $7::boolean[], $8::text[], $9::numeric[])
+        ON CONFLICT (platform, event_id) DO {on_conflict}
+        """,  # noqa: S608  constants of our own
+        *_columns((_event_row(rows[key]) for key in sorted(rows)), 9),
     )
+
+
+def _event_row(event: Event) -> tuple[Any, ...]:
+    return (
+        event.platform,
+        event.event_id,
+        event.title,
+        event.category,
+        event.series,
+        event.mutually_exclusive,
+        event.exhaustive,
+        event.fee_type,
+        event.fee_multiplier,
+    )
+
+
+def _columns(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows as the arrays that `unnest` makes rows of again: one statement for all of them."""
+    columns: list[list[Any]] = [[] for _ in range(width)]
+    for row in rows:
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    return columns
 
 
 async def stage(connection: Connection, markets: Sequence[Market]) -> None:
@@ -134,10 +176,14 @@ async def staged_with_new_terms(connection: Connection) -> set[str]:
 
 
 async def upsert_terms(connection: Connection, markets: Iterable[Market], now: datetime) -> None:
-    await connection.executemany(_UPSERT_TERMS, [_terms_row(market, now) for market in markets])
+    """Stores terms; those that they replace go to the history with the time they were told."""
+    unique = {(market.terms.platform, market.terms.market_id): market for market in markets}
+    rows = [_terms_row(market) for market in unique.values()]
+    for first in range(0, len(rows), _TERMS_AT_ONCE):
+        await connection.execute(_UPSERT_TERMS, now, *_columns(rows[first : first + _TERMS_AT_ONCE], 23))
 
 
-def _terms_row(market: Market, now: datetime) -> tuple[Any, ...]:
+def _terms_row(market: Market) -> tuple[Any, ...]:
     terms, outcome, fee = market.terms, market.outcome, market.terms.fee
     return (
         terms.platform,
@@ -156,13 +202,13 @@ def _terms_row(market: Market, now: datetime) -> tuple[Any, ...]:
         fee.kind if fee else None,
         fee.rate if fee else None,
         fee.exponent if fee else None,
+        terms.fee_waiver_until,
         market.status.value,
         outcome.result,
         outcome.payout,
         outcome.settled_at,
         terms.digest,
         terms.raw,
-        now,
     )
 
 
@@ -294,87 +340,38 @@ async def mark_controlled(connection: Connection, platform: Platform, seen: Sequ
 async def upsert_series_fees(
     connection: Connection, rows: Sequence[tuple[str, str | None, str | None, Decimal | None]], now: datetime
 ) -> None:
-    await connection.executemany(
+    unique = {row[0]: row for row in rows}
+    await connection.execute(
         """
-        INSERT INTO series_fees (series, category, fee_type, fee_multiplier, read_at) VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO series_fees (series, category, fee_type, fee_multiplier, read_at)
+        SELECT series, category, fee_type, fee_multiplier, $5
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::numeric[]) AS u(series, category, fee_type, fee_multiplier)
         ON CONFLICT (series) DO UPDATE SET category = excluded.category, fee_type = excluded.fee_type,
             fee_multiplier = excluded.fee_multiplier, read_at = excluded.read_at
         """,
-        [(*row, now) for row in rows],
-    )
-
-
-async def unsettled_ids(connection: Connection, platform: Platform, now: datetime, limit: int) -> list[str]:
-    """Markets whose end is due: closed by time or by status, or gone from the listing. Longest unvisited first."""
-    rows = await connection.fetch(
-        """
-        SELECT market_id FROM markets
-        WHERE platform = $1 AND status <> 'final'
-          AND (NOT listed OR close_time <= $2 OR status IN ('closed', 'determined', 'disputed'))
-        ORDER BY status_seen_at LIMIT $3
-        """,
-        platform,
-        now,
-        limit,
-    )
-    return [row["market_id"] for row in rows]
-
-
-async def mark_visited(connection: Connection, platform: Platform, market_ids: Sequence[str], now: datetime) -> None:
-    await connection.execute(
-        "UPDATE markets SET status_seen_at = $3 WHERE platform = $1 AND market_id = ANY($2::text[])",
-        platform,
-        list(market_ids),
+        *_columns((unique[series] for series in sorted(unique)), 4),
         now,
     )
 
 
-async def backfillable(connection: Connection, platform: Platform) -> dict[str, str | None]:
-    """Open markets without backfilled history yet: market id -> YES token."""
-    rows = await connection.fetch(
-        """
-        SELECT market_id, yes_token FROM markets m
-        WHERE platform = $1 AND status = 'open' AND NOT EXISTS (
-            SELECT FROM market_snapshots s
-            WHERE s.platform = m.platform AND s.market_id = m.market_id AND s.backfilled)
-        """,
-        platform,
-    )
-    return {row["market_id"]: row["yes_token"] for row in rows}
-
-
-async def insert_candles(connection: Connection, platform: Platform, candles: Sequence[Candle]) -> int:
-    """Stores past candles as snapshots. Cumulative volumes are counted back from the first snapshot of our own."""
+async def replace_fee_changes(
+    connection: Connection, changes: Sequence[FeeChange], now: datetime, kept_since: datetime
+) -> None:
+    """Stores what is announced after `now`, and forgets what is announced no more and what is long past."""
+    ahead = {(c.scope, c.subject, c.effective_at): c for c in changes if c.effective_at > now}
+    await connection.execute("DELETE FROM fee_changes WHERE effective_at > $1 OR effective_at < $2", now, kept_since)
     await connection.execute(
-        "CREATE TEMP TABLE IF NOT EXISTS staged_candles (market_id text, time timestamptz, price numeric, "
-        "yes_price numeric, no_price numeric, volume numeric) ON COMMIT DELETE ROWS"
-    )
-    records = [(c.market_id, c.end, c.price, c.yes_price, c.no_price, c.volume) for c in candles]
-    await connection.copy_records_to_table("staged_candles", records=records)
-    status = await connection.execute(
         """
-        WITH own AS (
-            SELECT DISTINCT ON (market_id) market_id, time, volume FROM market_snapshots
-            WHERE platform = $1 AND NOT backfilled AND market_id IN (SELECT market_id FROM staged_candles)
-            ORDER BY market_id, time
-        ), placed AS (
-            -- the candle still open when our own first snapshot was taken counts too: its trades are in that snapshot
-            SELECT c.market_id, c.time, c.price, c.yes_price, c.no_price, own.time AS own_time,
-                   own.volume - coalesce(sum(c.volume) OVER later, 0) AS volume,
-                   count(*) OVER later = count(c.volume) OVER later AND c.volume IS NOT NULL AS known
-            FROM staged_candles c JOIN own USING (market_id) WHERE c.time - interval '1 hour' < own.time
-            WINDOW later AS (PARTITION BY c.market_id ORDER BY c.time DESC
-                             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-        )
-        INSERT INTO market_snapshots (time, market_id, platform, price, volume, yes_price, no_price, backfilled)
-        -- a second before its end, a candle falls into the hour (and day) that it describes
-        SELECT time - interval '1 second', market_id, $1, price, CASE WHEN known AND volume >= 0 THEN volume END,
-               yes_price, no_price, true FROM placed WHERE time < own_time
-        ON CONFLICT DO NOTHING
+        INSERT INTO fee_changes (scope, subject, effective_at, fee_type, fee_multiplier, read_at)
+        SELECT scope, subject, effective_at, fee_type, fee_multiplier, $6
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::numeric[])
+            AS u(scope, subject, effective_at, fee_type, fee_multiplier)
         """,
-        platform,
+        *_columns(
+            ((c.scope, c.subject, c.effective_at, c.fee_type, c.fee_multiplier) for _, c in sorted(ahead.items())), 5
+        ),
+        now,
     )
-    return int(status.split()[-1])
 
 
 async def delete_old_snapshots(connection: Connection, before: datetime, timeout_s: float) -> int:

@@ -1,4 +1,4 @@
-"""Kalshi's public reads (OpenAPI 3.30): listings, books, candles, series fees.
+"""Kalshi's public reads (OpenAPI 3.30): listings, books, candles, fees of series and their announced changes.
 
 Oddities that bite, each handled where it is met:
 - The object's status words (active, finalized, …) are not the filter's (open, settled, …).
@@ -7,12 +7,17 @@ Oddities that bite, each handled where it is met:
 - Before 2026-03-12 prices also, and before that only, came as integer cents; volumes as integers.
 - An empty side is 0 for a bid, 0 or 1 for an ask; a last price of 0 means never traded.
 - Books hold bids of both sides only: a YES ask is one minus a NO bid. Recorded books ascend; the doc says otherwise.
+- Books need a key by the specification and none in practice: a 401 is said as VenueForbids.
+- Several tickers are a comma list on /markets, but repeated on /markets/orderbooks (there a list is one bogus ticker).
+- What settled before /historical/cutoff (some two months ago) is only in /historical/…, whose candles name their
+  fields otherwise (`close` is dollars there, `close_dollars` in the live ones) and whose time filters do nothing.
 - Volumes are contracts; `liquidity_dollars` is always 0 and means nothing.
 - Anonymous limits are undocumented and a 429 carries no Retry-After: pace well below the keyed 20 reads a second.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
@@ -24,8 +29,10 @@ from core.errors import VenueAnswerError
 from core.http import Params, VenueHttp
 from core.models import (
     Book,
+    BookPage,
     Candle,
     Event,
+    FeeChange,
     Level,
     Market,
     MarketStatus,
@@ -35,14 +42,27 @@ from core.models import (
     Quote,
     Terms,
 )
-from core.venues import fields
+from core.venues import books, fields
 from core.venues.paging import Listing, walk
 
 PLATFORM: Platform = "kalshi"
 _ZERO, _ONE, _CENT = Decimal(0), Decimal(1), Decimal("0.01")
 
+_WORD = re.compile(r"[^\W_]+(?:\.[0-9]+)?")
+_NOT_TELLING = frozenset("a an the of in on at by to and or".split())
+_MONTHS = frozenset("jan feb mar apr may jun jul aug sep oct nov dec".split())
+# Titles that name several outcomes, or none: "Egypt vs Iran Winner?", "Who will win?"
+_OPEN_QUESTION = re.compile(r"^(?!will\b).*(?:\b(?:vs?|versus|winner|who|what|which|how|when|where)\b|@)", re.I)
+
 _EVENTS = Listing("/events", "events", lambda row: fields.identifier(row.get("event_ticker")), "cursor", "cursor")
 _MARKETS = Listing("/markets", "markets", lambda row: fields.identifier(row.get("ticker")), "cursor", "cursor")
+HISTORY_LACKS: tuple[str, ...] = ("books",)
+ARCHIVE_LACKS: tuple[str, ...] = ()
+CANDLE_MARKETS = 50
+SETTLED_DAYS = 1
+_EVENT_FEES = Listing(
+    "/events/fee_changes", "event_fee_changes", lambda row: fields.identifier(row.get("id")), "cursor", "cursor"
+)
 _STATUS = {
     "initialized": MarketStatus.UNOPENED,
     "inactive": MarketStatus.PAUSED,
@@ -80,6 +100,41 @@ async def fetch_by_ids(http: VenueHttp, market_ids: Sequence[str]) -> AsyncItera
         yield parse_page(body)
 
 
+async def fetch_archived(http: VenueHttp, market_ids: Sequence[str]) -> AsyncIterator[Page]:
+    """Markets by ticker, 100 a request, of those that settled before the live listing begins."""
+    for start in range(0, len(market_ids), 100):
+        tickers = ",".join(market_ids[start : start + 100])
+        body = await http.get_json("/historical/markets", {"tickers": tickers, "limit": 1000, "mve_filter": "exclude"})
+        if not isinstance(body, dict) or not isinstance(body.get("markets"), list):
+            raise VenueAnswerError("kalshi /historical/markets: no list of markets")
+        yield parse_page(body)
+
+
+async def fetch_settled(
+    http: VenueHttp, start: datetime, end: datetime, min_volume: Decimal | int, max_pages: int
+) -> AsyncIterator[Page]:
+    """All markets that settled in the time, by its whole seconds. Kalshi cannot choose by volume: that is the caller's.
+
+    Nothing is listed from before `fetch_settled_since`.
+    """
+    params: Params = {
+        "status": "settled",
+        "min_settled_ts": int(start.timestamp()),
+        "max_settled_ts": int(end.timestamp()),
+        "mve_filter": "exclude",
+        "limit": 1000,
+    }
+    async for body in walk(http, _MARKETS, params, max_pages):
+        yield parse_page(body)
+
+
+async def fetch_settled_since(http: VenueHttp) -> datetime | None:
+    """The beginning of the live listing: what settled before is in the archive, which cannot be asked by time."""
+    body = await http.get_json("/historical/cutoff")
+    said = body.get("market_settled_ts") if isinstance(body, dict) else None
+    return fields.moment(said, Counter(), "market_settled_ts")
+
+
 async def fetch_series_fees(http: VenueHttp) -> list[tuple[str, str | None, str | None, Decimal | None]]:
     """(series, category, fee_type, fee_multiplier) of every series; the endpoint has no paging."""
     body = await http.get_json("/series")
@@ -89,6 +144,24 @@ async def fetch_series_fees(http: VenueHttp) -> list[tuple[str, str | None, str 
     return [fees for row in rows if isinstance(row, dict) and (fees := parse_series_fee(row)) is not None]
 
 
+async def fetch_fee_changes(http: VenueHttp, max_pages: int) -> tuple[list[FeeChange], Counter[str]]:
+    """What is announced for series, and for events (there past changes too), and why the rest could not be read."""
+    found: list[FeeChange] = []
+    skipped: Counter[str] = Counter()
+    body = await http.get_json("/series/fee_changes", {"show_historical": "false"})
+    rows = body.get("series_fee_change_arr") if isinstance(body, dict) else None
+    if not isinstance(rows, list):
+        raise VenueAnswerError("kalshi /series/fee_changes: no list of changes")
+    pages = [rows, *[page[_EVENT_FEES.rows] async for page in walk(http, _EVENT_FEES, {"limit": 1000}, max_pages)]]
+    for row in (row for page in pages for row in page):
+        change = parse_fee_change(row)
+        if change is None:
+            skipped["fee change without subject or time"] += 1
+        else:
+            found.append(change)
+    return found, skipped
+
+
 async def fetch_book(http: VenueHttp, market_id: str, yes_token: str | None, now: datetime) -> Book | None:
     """The book, or None where the venue refuses it without a key or has none."""
     try:
@@ -96,6 +169,16 @@ async def fetch_book(http: VenueHttp, market_id: str, yes_token: str | None, now
     except VenueAnswerError:
         return None
     return parse_book(body, market_id, now)
+
+
+async def fetch_books(http: VenueHttp, tokens: Mapping[str, str | None], clock: books.Clock) -> AsyncIterator[BookPage]:
+    """The books of the tickers in `tokens`' keys. Raises VenueForbids where the venue wants a key for them."""
+
+    async def ask(tickers: Sequence[str]) -> Any:
+        return await http.get_json("/markets/orderbooks", {"tickers": list(tickers)})
+
+    async for answer in books.ask_in_batches(list(tokens), ask, clock):
+        yield parse_books(answer.body, answer.ids, answer.asked_at)
 
 
 async def fetch_candles(
@@ -112,8 +195,28 @@ async def fetch_candles(
             "end_ts": int(end.timestamp()),
             "period_interval": 60,
         }
-        for candle in parse_candles(await http.get_json("/markets/candlesticks", params)):
+        body = await http.get_json("/markets/candlesticks", params)
+        if not _holds(body, "markets"):
+            raise VenueAnswerError("kalshi /markets/candlesticks: no list of markets")
+        for candle in parse_candles(body):
             yield candle
+
+
+async def fetch_archived_candles(
+    http: VenueHttp, market_id: str, yes_token: str | None, start: datetime, end: datetime
+) -> AsyncIterator[Candle]:
+    """Hourly candles of one market that settled before the live listing begins."""
+    params: Params = {"start_ts": int(start.timestamp()), "end_ts": int(end.timestamp()), "period_interval": 60}
+    body = await http.get_json(f"/historical/markets/{quote(market_id, safe='')}/candlesticks", params)
+    if not _holds(body, "candlesticks"):
+        raise VenueAnswerError("kalshi /historical/markets/…/candlesticks: no list of candlesticks")
+    for candle in parse_archived_candles(body, market_id):
+        yield candle
+
+
+def _holds(body: Any, name: str) -> bool:
+    """Whether there is a list, which may be written as null when it is empty."""
+    return isinstance(body, dict) and name in body and isinstance(body[name], list | None)
 
 
 def parse_page(body: Any) -> Page:
@@ -155,6 +258,7 @@ def parse_event(row: dict[str, Any]) -> Event | None:
     event_id = fields.identifier(row.get("event_ticker"))
     if event_id is None:
         return None
+    fee_type, multiplier = _override(row)
     return Event(
         platform=PLATFORM,
         event_id=event_id,
@@ -164,8 +268,8 @@ def parse_event(row: dict[str, Any]) -> Event | None:
         mutually_exclusive=row.get("mutually_exclusive") is True,
         # Kalshi says that at most one outcome wins, never that one of those listed must.
         exhaustive=None,
-        fee_type=fields.text(row.get("fee_type_override"), 100) or None,
-        fee_multiplier=_multiplier(row.get("fee_multiplier_override")),
+        fee_type=fee_type,
+        fee_multiplier=multiplier,
     )
 
 
@@ -188,8 +292,9 @@ def parse_market(row: Any, event: Event | None, doubts: Counter[str]) -> Market 
 def _parse_terms(row: dict[str, Any], ticker: str, event: Event | None) -> Terms:
     doubts: Counter[str] = Counter()  # times unknown on a whole page are how nested markets are, not a fault
     yes_label = fields.text(row.get("yes_sub_title") or row.get("subtitle"), 300).removeprefix("::").strip()
-    title = _title(fields.text(row.get("title"), fields.TITLE_CHARS), event.title if event else "", yes_label)
     primary = fields.text(row.get("rules_primary"), fields.RULES_CHARS)
+    # `title` is deprecated; the rules are what else a row says of itself.
+    title = _title(fields.text(row.get("title"), fields.TITLE_CHARS) or primary[:200], yes_label)
     secondary = fields.text(row.get("rules_secondary"), fields.RULES_CHARS)
     early = fields.text(row.get("early_close_condition"), 2_000)
     rules = "\n\n".join(part for part in (primary, secondary, early) if part)[: fields.RULES_CHARS]
@@ -197,6 +302,7 @@ def _parse_terms(row: dict[str, Any], ticker: str, event: Event | None) -> Terms
     category = (event.category if event else None) or (fields.text(row.get("category"), 100) or None)
     open_time = fields.moment(row.get("open_time"), doubts, "open_time")
     close_time = fields.moment(row.get("close_time"), doubts, "close_time")
+    waiver = fields.moment(row.get("fee_waiver_expiration_time"), doubts, "fee_waiver_expiration_time")
     no_label = fields.text(row.get("no_sub_title"), 300).removeprefix("::").strip()
     series = (event.series if event else None) or (event_id or ticker).split("-")[0]
     return Terms(
@@ -214,19 +320,27 @@ def _parse_terms(row: dict[str, Any], ticker: str, event: Event | None) -> Terms
         yes_token=None,
         no_token=None,
         fee=None,
-        digest=fields.digest_of(ticker, event_id, title, rules, category, yes_label, no_label, open_time, close_time),
+        digest=fields.digest_of(ticker, event_id, title, rules, yes_label, no_label, open_time, close_time, waiver),
         raw=row,
+        fee_waiver_until=waiver,
     )
 
 
-def _title(title: str, event_title: str, yes_label: str) -> str:
-    """`title` is deprecated and often the event's own: the outcome's label then tells the market apart."""
-    base = title or event_title
-    if not yes_label or yes_label.lower() in base.lower() or yes_label.lower() in ("yes", "no"):
-        return base
-    if title and event_title and title != event_title:
+def _title(title: str, yes_label: str) -> str:
+    """The row's own title, with the outcome's label where the title does not tell what YES means.
+
+    Never from the event, which only one of the two listings shows: a row has one title wherever it is met.
+    """
+    told = _words(yes_label) <= _words(title) and not _OPEN_QUESTION.search(title)
+    if not yes_label or yes_label.lower() in ("yes", "no") or (told and title):
         return title
-    return f"{base} — {yes_label}" if base else yes_label
+    return f"{title[: fields.TITLE_CHARS - 3 - len(yes_label)]} — {yes_label}" if title else yes_label
+
+
+def _words(text: str) -> set[str]:
+    """For telling whether a label adds anything: without case, commas in numbers, endings of months and plurals."""
+    words = _WORD.findall(text.replace(",", "").casefold())
+    return {word[:3] if word[:3] in _MONTHS else word.removesuffix("s") for word in words} - _NOT_TELLING
 
 
 def _parse_quote(row: dict[str, Any], doubts: Counter[str]) -> Quote:
@@ -300,30 +414,61 @@ def parse_series_fee(row: dict[str, Any]) -> tuple[str, str | None, str | None, 
     )
 
 
+def parse_fee_change(row: Any) -> FeeChange | None:
+    """An announced change of a series' fee, or of an event's override; None without whose it is or from when."""
+    if not isinstance(row, dict):
+        return None
+    effective_at = fields.moment(row.get("scheduled_ts"), Counter(), "scheduled_ts")
+    event, series = fields.identifier(row.get("event_ticker")), fields.identifier(row.get("series_ticker"))
+    if effective_at is None or (event is None and series is None):
+        return None
+    if event is not None:
+        return FeeChange("event", event, effective_at, *_override(row))
+    kind = fields.text(row.get("fee_type"), 100) or None
+    return FeeChange("series", series or "", effective_at, kind, _multiplier(row.get("fee_multiplier")))
+
+
+def _override(row: dict[str, Any]) -> tuple[str | None, Decimal | None]:
+    """An event's own fee type and multiplier, None for what its series says. One that cannot be read is no fee type
+    that we know: the event's fee is then unknown, not its series'."""
+    said_type, said_multiplier = row.get("fee_type_override"), row.get("fee_multiplier_override")
+    kind, multiplier = fields.text(said_type, 100) or None, _multiplier(said_multiplier)
+    unreadable = (kind is None and said_type not in (None, "")) or (multiplier is None and said_multiplier is not None)
+    return ("unreadable" if unreadable else kind), multiplier
+
+
 def _multiplier(value: Any) -> Decimal | None:
     multiplier = fields.decimal(value, Counter(), "fee_multiplier")
     return multiplier.quantize(fields.MICRO) if multiplier is not None and 0 <= multiplier <= 100 else None
 
 
-def parse_book(body: Any, market_id: str, now: datetime) -> Book | None:
+def parse_books(body: Any, tickers: Sequence[str], asked_at: datetime) -> BookPage:
+    """A body of /markets/orderbooks."""
+    doubts: Counter[str] = Counter()
+    rows = fields.rows(body.get("orderbooks") if isinstance(body, dict) else None, doubts, "orderbooks")
+    return books.take_books(rows, "ticker", {ticker: ticker for ticker in tickers}, parse_book, asked_at)
+
+
+def parse_book(body: Any, market_id: str, now: datetime, doubts: Counter[str] | None = None) -> Book | None:
     """Bids of both sides in dollars (`orderbook_fp`), or the older `orderbook` with dollars or cents."""
     if not isinstance(body, dict):
         return None
     sides = body.get("orderbook_fp") or body.get("orderbook")
-    if not isinstance(sides, dict):
+    if not isinstance(sides, dict) or books.is_oversized(*sides.values()):
         return None
-    yes_bids, no_bids = _bids(sides, "yes"), _bids(sides, "no")
+    doubts = Counter() if doubts is None else doubts
+    yes_bids, no_bids = _bids(sides, "yes", doubts), _bids(sides, "no", doubts)
     return Book(PLATFORM, market_id, yes_asks=_mirror(no_bids), no_asks=_mirror(yes_bids), read_at=now)
 
 
-def _bids(sides: dict[str, Any], side: str) -> list[Level]:
-    doubts: Counter[str] = Counter()
+def _bids(sides: dict[str, Any], side: str, doubts: Counter[str]) -> list[Level]:
     rows, unit = sides.get(f"{side}_dollars"), _ONE
     if rows is None:
         rows, unit = sides.get(side), _CENT
     levels = []
     for row in fields.rows(rows, doubts, side):
         if not isinstance(row, list) or len(row) != 2:
+            doubts["level: not a price and a size"] += 1
             continue
         said, size = fields.decimal(row[0], doubts, "price"), fields.amount(row[1], doubts, "size")
         price = None if said is None else fields.traded(fields.price(str(said * unit), doubts, "price"))
@@ -334,7 +479,7 @@ def _bids(sides: dict[str, Any], side: str) -> list[Level]:
 
 def _mirror(bids: list[Level]) -> tuple[Level, ...]:
     """What a bid for one side at p offers to a buyer of the other: 1 - p. Best (cheapest) first."""
-    return tuple(sorted((Level(_ONE - bid.price, bid.size) for bid in bids), key=lambda level: level.price))
+    return books.best_first([Level(_ONE - bid.price, bid.size) for bid in bids])
 
 
 def parse_candles(body: Any) -> list[Candle]:
@@ -347,19 +492,29 @@ def parse_candles(body: Any) -> list[Candle]:
             end = fields.unix_moment(row.get("end_period_ts")) if isinstance(row, dict) else None
             if ticker is None or end is None:
                 continue
-            bid, ask = _close(row.get("yes_bid"), doubts), _close(row.get("yes_ask"), doubts)
-            last = _close(row.get("price"), doubts)
-            candles.append(
-                Candle(
-                    market_id=ticker,
-                    end=end,
-                    price=fields.best_price(bid, ask, last),
-                    yes_price=ask,
-                    no_price=fields.complement(bid),
-                    volume=_amount(row, "volume", doubts),
-                )
-            )
+            closes = [_close(row.get(name), doubts) for name in ("yes_bid", "yes_ask", "price")]
+            candles.append(_candle(ticker, end, closes, _amount(row, "volume", doubts)))
     return candles
+
+
+def parse_archived_candles(body: Any, market_id: str) -> list[Candle]:
+    """Candles of /historical/markets/{ticker}/candlesticks: as the live ones, but `close` is a string of dollars."""
+    candles: list[Candle] = []
+    doubts: Counter[str] = Counter()
+    for row in fields.rows(body.get("candlesticks") if isinstance(body, dict) else None, doubts, "candlesticks"):
+        end = fields.unix_moment(row.get("end_period_ts")) if isinstance(row, dict) else None
+        if end is not None:
+            sides = [row.get(name) for name in ("yes_bid", "yes_ask", "price")]
+            said = [side.get("close") if isinstance(side, dict) else None for side in sides]
+            closes = [fields.traded(fields.price(close, doubts, "close")) for close in said]
+            candles.append(_candle(market_id, end, closes, _amount(row, "volume", doubts)))
+    return candles
+
+
+def _candle(market_id: str, end: datetime, closes: list[Decimal | None], volume: Decimal | None) -> Candle:
+    bid, ask, last = closes
+    price = fields.best_price(bid, ask, last)
+    return Candle(market_id, end, price, yes_price=ask, no_price=fields.complement(bid), volume=volume)
 
 
 def _close(side: Any, doubts: Counter[str]) -> Decimal | None:

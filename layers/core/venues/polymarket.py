@@ -8,7 +8,9 @@ Oddities that bite, each handled where it is met:
   (from then on its price is a bet on the resolution, not on the question, though it trades on).
 - near-1 prices of a proposed or disputed market are no result; only closed and `resolved` is.
 - bestBid, bestAsk, lastTradePrice belong to outcome[0]; 0 and 1 are how an empty side is said.
+- Prices of a closed market are told at 12 hours or coarser only; below that its history is empty, not refused.
 - Volumes are dollars. Fees: `feeSchedule` per market; takerBaseFee and base_fee are legacy and mean nothing.
+- How many books a request may ask for is not documented; tokens without a book are left out of the answer.
 - Some open events lack markets, so the market listing is swept as a control.
 """
 
@@ -27,6 +29,7 @@ from core.errors import VenueAnswerError
 from core.http import Params, VenueHttp
 from core.models import (
     Book,
+    BookPage,
     Candle,
     Event,
     FeeFacts,
@@ -39,12 +42,18 @@ from core.models import (
     Quote,
     Terms,
 )
-from core.venues import fields
+from core.venues import books, fields
 from core.venues.paging import Listing, walk
 
 PLATFORM: Platform = "polymarket"
 _ZERO, _ONE = Decimal(0), Decimal(1)
 _HISTORY_WINDOW = timedelta(days=15)
+_ARCHIVE_STEP_MIN = 720
+_LATE = timedelta(days=30)
+HISTORY_LACKS: tuple[str, ...] = ("books", "quotes", "volume")
+ARCHIVE_LACKS: tuple[str, ...] = ("hours",)
+CANDLE_MARKETS = 1
+SETTLED_DAYS = 366
 _EVENTS = Listing("/events/keyset", "events", lambda row: _gamma_id(row.get("id")), "after_cursor", "next_cursor")
 _MARKETS = Listing("/markets/keyset", "markets", lambda row: _gamma_id(row.get("id")), "after_cursor", "next_cursor")
 _UNRESOLVED = {"disputed": MarketStatus.DISPUTED, "proposed": MarketStatus.DETERMINED}
@@ -80,6 +89,37 @@ async def fetch_by_ids(http: VenueHttp, market_ids: Sequence[str]) -> AsyncItera
             yield parse_page({"markets": [row]})
 
 
+async def fetch_archived(http: VenueHttp, market_ids: Sequence[str]) -> AsyncIterator[Page]:
+    """Nothing: `fetch_by_ids` knows every market that there ever was."""
+    nothing: tuple[Page, ...] = ()
+    for page in nothing:
+        yield page
+
+
+async def fetch_settled(
+    http: VenueHttp, start: datetime, end: datetime, min_volume: Decimal | int, max_pages: int
+) -> AsyncIterator[Page]:
+    """Closed markets among which are those that settled in the time; the others are the caller's to leave out.
+
+    The listing can be asked by end dates, not by settling. What settled early has an end date after `end`, so there is
+    no upper bound; what settled more than a month after its end date is not found.
+    """
+    params: Params = {
+        "closed": "true",
+        "limit": 100,
+        "end_date_min": f"{start - _LATE:%Y-%m-%dT%H:%M:%SZ}",
+        "volume_num_min": str(min_volume),
+        "include_tag": "true",
+    }
+    async for body in walk(http, _MARKETS, params, max_pages):
+        yield parse_page(body)
+
+
+async def fetch_settled_since(http: VenueHttp) -> datetime | None:
+    """None: nothing leaves the listing."""
+    return None
+
+
 async def fetch_book(http: VenueHttp, market_id: str, yes_token: str | None, now: datetime) -> Book | None:
     """The YES token's book (NO is its mirror), or None where there is none."""
     if yes_token is None:
@@ -91,13 +131,21 @@ async def fetch_book(http: VenueHttp, market_id: str, yes_token: str | None, now
     return parse_book(body, market_id, now)
 
 
+async def fetch_books(http: VenueHttp, tokens: Mapping[str, str | None], clock: books.Clock) -> AsyncIterator[BookPage]:
+    """The books of the YES tokens, by market (NO is their mirror); a market without a token has none."""
+    market_ids = {token: market_id for market_id, token in tokens.items() if token is not None}
+
+    async def ask(asked: Sequence[str]) -> Any:
+        return await http.post_json("/books", [{"token_id": token} for token in asked])
+
+    async for answer in books.ask_in_batches(list(market_ids), ask, clock):
+        yield parse_books(answer.body, {token: market_ids[token] for token in answer.ids}, answer.asked_at)
+
+
 async def fetch_candles(
     http: VenueHttp, tokens: Mapping[str, str | None], start: datetime, end: datetime
 ) -> AsyncIterator[Candle]:
-    """Hourly prices, a request for each market and 15 days. This history has neither quotes nor volume.
-
-    A market that is refused has no history; the others go on.
-    """
+    """Hourly prices, a request for each market and 15 days. This history has neither quotes nor volume."""
     for market_id, token in tokens.items():
         since = start
         while token is not None and since < end:
@@ -108,13 +156,27 @@ async def fetch_candles(
                 "endTs": int(until.timestamp()),
                 "fidelity": 60,
             }
-            try:
-                body = await http.get_json("/prices-history", params)
-            except VenueAnswerError:
-                break
-            for candle in parse_candles(body, market_id):
+            for candle in parse_candles(await _history(http, params), market_id):
                 yield candle
             since = until
+
+
+async def fetch_archived_candles(
+    http: VenueHttp, market_id: str, yes_token: str | None, start: datetime, end: datetime
+) -> AsyncIterator[Candle]:
+    """Prices every 12 hours, which is the finest that is told of a closed market, over as long as is told at all."""
+    if yes_token is not None:
+        params: Params = {"market": yes_token, "interval": "max", "fidelity": _ARCHIVE_STEP_MIN}
+        for candle in parse_candles(await _history(http, params), market_id):
+            if start <= candle.end <= end:
+                yield candle
+
+
+async def _history(http: VenueHttp, params: Params) -> dict[str, Any]:
+    body = await http.get_json("/prices-history", params)
+    if not isinstance(body, dict) or not isinstance(body.get("history", ""), list | None):
+        raise VenueAnswerError("polymarket /prices-history: no list of prices")
+    return body
 
 
 def parse_page(body: Any) -> Page:
@@ -170,8 +232,9 @@ def parse_event(row: dict[str, Any]) -> Event | None:
     if event_id is None:
         return None
     neg_risk = row.get("negRisk") is True
-    # An augmented list grows ("Other" may hold what is not listed yet), so its sum proves nothing.
-    augmented = row.get("negRiskAugmented") is not False or row.get("enableNegRisk") is not True
+    # An augmented list grows ("Other" may hold what is not listed yet): it is known not to be whole. Of any other
+    # negRisk event at most one outcome wins, and nothing says that one of those listed must.
+    augmented = row.get("negRiskAugmented") is True
     return Event(
         platform=PLATFORM,
         event_id=event_id,
@@ -287,9 +350,7 @@ def _parse_terms(row: dict[str, Any], market_id: str, event: Event | None, outco
         yes_token=tokens[0] if tokens else None,
         no_token=tokens[1] if tokens else None,
         fee=fee,
-        digest=fields.digest_of(
-            market_id, event_id, title, rules, category, labels, tokens, open_time, close_time, fee_terms
-        ),
+        digest=fields.digest_of(market_id, event_id, title, rules, labels, tokens, open_time, close_time, fee_terms),
         raw=row,
     )
 
@@ -351,21 +412,28 @@ def _parse_outcome(row: dict[str, Any], status: MarketStatus, swapped: bool, dou
     return Outcome(result, payout, closed_at)
 
 
-def parse_book(body: Any, market_id: str, now: datetime) -> Book | None:
+def parse_books(body: Any, market_ids: Mapping[str, str], asked_at: datetime) -> BookPage:
+    """A body of POST /books. `market_ids`: by the tokens asked for."""
+    return books.take_books(body if isinstance(body, list) else [], "asset_id", market_ids, parse_book, asked_at)
+
+
+def parse_book(body: Any, market_id: str, now: datetime, doubts: Counter[str] | None = None) -> Book | None:
     """The YES token's book; both recorded and documented orders occur, so both sides are sorted."""
     if not isinstance(body, dict) or not isinstance(body.get("bids"), list) or not isinstance(body.get("asks"), list):
         return None
-    asks = sorted(_levels(body["asks"]), key=lambda level: level.price)
-    bids = sorted(_levels(body["bids"]), key=lambda level: -level.price)
-    no_asks = tuple(Level(_ONE - bid.price, bid.size) for bid in bids)
-    return Book(PLATFORM, market_id, yes_asks=tuple(asks), no_asks=no_asks, read_at=now)
+    if books.is_oversized(body["bids"], body["asks"]):
+        return None
+    doubts = Counter() if doubts is None else doubts
+    bids = [Level(_ONE - bid.price, bid.size) for bid in _levels(body["bids"], doubts)]
+    asks = books.best_first(_levels(body["asks"], doubts))
+    return Book(PLATFORM, market_id, yes_asks=asks, no_asks=books.best_first(bids), read_at=now)
 
 
-def _levels(rows: list[Any]) -> list[Level]:
-    doubts: Counter[str] = Counter()
+def _levels(rows: list[Any], doubts: Counter[str]) -> list[Level]:
     levels = []
     for row in rows:
         if not isinstance(row, dict):
+            doubts["level: not a price and a size"] += 1
             continue
         price, size = fields.price(row.get("price"), doubts, "price"), fields.amount(row.get("size"), doubts, "size")
         if size and (price := fields.traded(price)) is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core import db
-from core.models import PLATFORMS, Event, FeeFacts, MarketStatus, Pattern
+from core.models import PLATFORMS, Event, FeeChange, FeeFacts, Pattern
 from core.queries import analyzing, collecting, serving
 from tests.api.rows import insert_insight
 from tests.core.making import make_market
@@ -195,3 +195,65 @@ async def test_an_events_own_fee_goes_before_its_series(connection: db.Connectio
     assert markets["K"].fee_rate == Decimal("0.07")
     assert markets["L"].fee_rate == Decimal("0.14")
     assert markets["K"].category == "Economics", "Kalshi says it of the series only"
+
+
+def change(scope: Any, subject: str, minutes: float, kind: str | None, multiplier: str | None) -> FeeChange:
+    at = NOW + timedelta(minutes=minutes)
+    return FeeChange(scope, subject, at, kind, None if multiplier is None else Decimal(multiplier))
+
+
+@pytest.mark.parametrize(
+    ("changes", "own", "expected"),
+    [
+        ([], None, "0.07"),
+        ([change("series", "SERIES", 11, "quadratic", "2")], None, "0.07"),
+        ([change("series", "SERIES", 10, "quadratic", "2")], None, "0.14"),
+        ([change("series", "OTHER", 5, "quadratic", "2"), change("event", "E-2", 5, None, "2")], None, "0.07"),
+        (
+            [change("series", "SERIES", 5, "quadratic", "2"), change("series", "SERIES", 7, "quadratic", "3")],
+            None,
+            "0.21",
+        ),
+        ([change("series", "SERIES", 5, "flat", "1")], None, None),
+        ([change("series", "SERIES", 5, None, None)], None, None),
+        ([change("series", "SERIES", 5, "quadratic", "2")], "0.5", "0.035"),
+        ([change("event", "E-1", 5, None, "2")], None, "0.14"),
+        ([change("event", "E-1", 5, "quadratic", "2")], "0.5", "0.14"),
+        ([change("event", "E-1", 5, None, None)], "0.5", "0.07"),
+        ([change("event", "E-1", 5, "unreadable", None)], None, None),
+        ([change("event", "E-1", 5, None, None), change("series", "SERIES", 6, "quadratic", "4")], "0.5", "0.28"),
+    ],
+)
+async def test_a_fee_that_was_announced_is_charged_from_its_time_on(
+    connection: db.Connection, changes: list[FeeChange], own: str | None, expected: str | None
+) -> None:
+    event = Event("kalshi", "E-1", "Plain", None, "SERIES", False, None, None, None if own is None else Decimal(own))
+    async with connection.transaction():
+        await collecting.upsert_events(connection, [event])
+        await collecting.upsert_series_fees(connection, [("SERIES", "Economics", "quadratic", Decimal(1))], NOW)
+        await collecting.replace_fee_changes(connection, changes, NOW, NOW)
+        await store(connection, make_market("K"), make_market("P", "polymarket"))
+        await sweep(connection, "K", "P")
+    at = NOW + timedelta(minutes=10)
+    kalshi, polymarket = await analyzing.open_markets(connection, at, 1_800)
+    assert kalshi.fee_rate == (None if expected is None else Decimal(expected))
+    assert polymarket.fee_rate is None
+    # What was read later is true, whatever had been announced.
+    await collecting.upsert_series_fees(connection, [("SERIES", "Economics", "quadratic", Decimal(1))], at)
+    await sweep(connection, "K", "P", at=at)
+    kalshi, _ = await analyzing.open_markets(connection, at, 1_800)
+    assert kalshi.fee_rate == Decimal("0.07") * Decimal(own or 1)
+
+
+async def test_a_change_that_is_announced_no_more_is_forgotten_and_a_past_one_kept_for_a_while(
+    connection: db.Connection,
+) -> None:
+    hour = timedelta(hours=1)
+    await collecting.replace_fee_changes(
+        connection, [change("series", "S", n, "flat", "1") for n in (30, 90)], NOW, NOW
+    )
+    await collecting.replace_fee_changes(connection, [], NOW + hour, NOW)
+    kept = [row["effective_at"] for row in await connection.fetch("SELECT effective_at FROM fee_changes")]
+    assert kept == [NOW + hour / 2]
+    await collecting.replace_fee_changes(connection, [], NOW + hour, NOW + hour)
+    assert await connection.fetchval("SELECT count(*) FROM fee_changes") == 0

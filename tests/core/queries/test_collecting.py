@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from core import db
-from core.models import Candle, Event, FeeFacts, Market, MarketStatus, Platform
+from core.models import Event, FeeFacts, Market, MarketStatus, Platform
 from core.queries import collecting
 from core.queries.collecting import LastSweep
 from core.venues import kalshi, polymarket
@@ -238,26 +238,6 @@ async def test_found_by_id_says_nothing_of_being_listed(pool: db.Pool) -> None:
     assert (await row(pool, "markets"))["listed"] is False
 
 
-async def test_due_for_settling_is_what_ended_closed_or_vanished_longest_unvisited_first(pool: db.Pool) -> None:
-    past = NOW - HOUR
-    await store(pool, make_market("M-open"), make_market("M-final", status=MarketStatus.FINAL), now=past)
-    for minutes, market in enumerate((
-        make_market("M-ended", close_time=past),
-        make_market("M-closed", status=MarketStatus.CLOSED),
-        make_market("M-determined", status=MarketStatus.DETERMINED),
-        make_market("M-disputed", status=MarketStatus.DISPUTED),
-        make_market("M-gone"),
-    )):  # fmt: skip
-        await store(pool, market, now=past + timedelta(minutes=minutes))
-    await pool.execute("UPDATE markets SET listed = false WHERE market_id = 'M-gone'")
-    async with db.acquire(pool, 5) as connection:
-        due = await collecting.unsettled_ids(connection, "kalshi", NOW, 10)
-        assert due == ["M-ended", "M-closed", "M-determined", "M-disputed", "M-gone"]
-        await collecting.mark_visited(connection, "kalshi", due[:2], NOW)
-        assert await collecting.unsettled_ids(connection, "kalshi", NOW, 3) == due[2:]
-        assert await collecting.unsettled_ids(connection, "polymarket", NOW, 10) == []
-
-
 # Events
 
 
@@ -389,77 +369,6 @@ def recorded_page(platform: Platform, path: Path) -> list[Market]:
     body = orjson.loads(path.read_bytes())
     body = body["response"] if isinstance(body, dict) and "_metadata" in body else body
     return VENUES[platform].parse_page(body).markets
-
-
-# Backfill
-
-
-def candle(hours_ago: int, volume: str | None, price: str | None = "0.5", market_id: str = "M-1") -> Candle:
-    end = NOW.replace(minute=0) + HOUR - hours_ago * HOUR
-    return Candle(market_id, end, None if price is None else Decimal(price), None, None, volume and Decimal(volume))  # type: ignore[arg-type]
-
-
-async def backfill(pool: db.Pool, *candles: Candle) -> int:
-    async with db.acquire(pool, 5) as connection, connection.transaction():
-        return await collecting.insert_candles(connection, "kalshi", candles)
-
-
-async def volumes(pool: db.Pool) -> list[Decimal | None]:
-    rows = await pool.fetch("SELECT volume FROM market_snapshots WHERE market_id = 'M-1' ORDER BY time")
-    return [r["volume"] for r in rows]
-
-
-async def test_backfilled_volumes_are_cumulative_and_count_back_from_our_own_first_snapshot(pool: db.Pool) -> None:
-    await store(pool, make_market(volume="100"))
-    # The candle still open (0) ends after our snapshot and holds 10 of its 100.
-    assert await backfill(pool, candle(3, "20"), candle(2, "30"), candle(1, "5"), candle(0, "10")) == 3
-    assert await volumes(pool) == [55, 85, 90, 100]
-    rows = await pool.fetch("SELECT bucket, volume FROM candles_hourly WHERE market_id = 'M-1' ORDER BY bucket")
-    this_hour = NOW.replace(minute=0)
-    # As the venue's own candles say; what traded before the first of them is not known to us.
-    assert [tuple(r) for r in rows] == [
-        (this_hour - 3 * HOUR, None), (this_hour - 2 * HOUR, 30), (this_hour - HOUR, 5), (this_hour, 10),
-    ]  # fmt: skip
-
-
-async def test_an_unknown_volume_makes_all_before_it_unknown(pool: db.Pool) -> None:
-    await store(pool, make_market(volume="100"))
-    await backfill(pool, candle(4, "1"), candle(3, None), candle(2, "30"), candle(1, "5"))
-    assert await volumes(pool) == [None, None, 95, 100, 100]
-
-
-async def test_more_volume_than_there_ever_was_is_unknown_not_negative(pool: db.Pool) -> None:
-    await store(pool, make_market(volume="10"))
-    await backfill(pool, candle(3, "1"), candle(2, "30"), candle(1, "5"))
-    assert await volumes(pool) == [None, 5, 10, 10]
-
-
-async def test_a_market_without_a_cumulative_volume_gets_prices_only(pool: db.Pool) -> None:
-    await store(pool, make_market(volume=None))
-    await backfill(pool, candle(2, None), candle(1, "3", price=None))
-    assert await volumes(pool) == [None, None, None]
-
-
-async def test_backfilling_twice_adds_nothing_and_markets_without_a_snapshot_get_none(pool: db.Pool) -> None:
-    await store(pool, make_market())
-    candles = [candle(2, "1"), candle(1, "1"), candle(1, "1", market_id="M-unknown")]
-    assert await backfill(pool, *candles) == 2
-    assert await backfill(pool, *candles) == 0
-
-
-async def test_backfillable_is_what_is_open_and_has_no_history(pool: db.Pool) -> None:
-    await store(pool, make_market("M-1"), make_market("M-2"), make_market("M-3", status=MarketStatus.CLOSED))
-    await store(pool, make_market("P-1", platform="polymarket"))
-    await backfill(pool, candle(1, "1"))
-    async with db.acquire(pool, 5) as connection:
-        assert await collecting.backfillable(connection, "kalshi") == {"M-2": None}
-        assert await collecting.backfillable(connection, "polymarket") == {"P-1": "1"}
-
-
-async def test_backfilled_history_is_not_the_latest_price(pool: db.Pool) -> None:
-    await store(pool, make_market())
-    await backfill(pool, candle(1, "1", price="0.9"))
-    assert (await row(pool, "market_latest"))["time"] == NOW
 
 
 # Retention and the cache's blobs

@@ -267,6 +267,63 @@ def test_kalshis_fee_is_not_on_the_market() -> None:
     assert kalshi_market().terms.fee is None
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ({}, (None, None)),
+        ({"fee_type_override": None, "fee_multiplier_override": None}, (None, None)),
+        ({"fee_type_override": "", "fee_multiplier_override": 0.5}, (None, Decimal("0.5"))),
+        ({"fee_type_override": "flat", "fee_multiplier_override": "2"}, ("flat", Decimal(2))),
+        ({"fee_type_override": 7}, ("unreadable", None)),
+        ({"fee_multiplier_override": "NaN"}, ("unreadable", None)),
+        ({"fee_type_override": "quadratic", "fee_multiplier_override": -1}, ("unreadable", None)),
+    ],
+)
+def test_an_override_that_cannot_be_read_is_unknown_and_not_the_series_fee(said: dict[str, Any], meant: object) -> None:
+    event = kalshi.parse_event({"event_ticker": "E"} | said)
+    change = kalshi.parse_fee_change({"event_ticker": "E", "scheduled_ts": "2026-12-01T00:00:00Z"} | said)
+    assert event is not None
+    assert change is not None
+    assert (event.fee_type, event.fee_multiplier) == (change.fee_type, change.fee_multiplier) == meant
+
+
+def test_a_waiver_is_a_time_or_unknown() -> None:
+    assert kalshi_market().terms.fee_waiver_until is None
+    waived = kalshi_market(fee_waiver_expiration_time="2026-12-01T00:00:00Z").terms
+    assert waived.fee_waiver_until is not None
+    assert waived.fee_waiver_until.month == 12
+    assert waived.digest != kalshi_market().terms.digest
+
+
+# Events
+
+
+@pytest.mark.parametrize(
+    ("row", "exclusive", "exhaustive"),
+    [
+        ({}, False, None),
+        ({"negRisk": True, "negRiskAugmented": False, "enableNegRisk": True}, True, None),
+        ({"negRisk": True, "negRiskAugmented": True, "enableNegRisk": True}, True, False),
+        ({"negRisk": True}, True, None),
+        ({"negRisk": False, "negRiskAugmented": True}, False, None),
+        ({"negRisk": "true", "negRiskAugmented": "true"}, False, None),
+    ],
+)
+def test_of_a_negrisk_event_at_most_one_outcome_wins_and_none_need_be_listed(
+    row: dict[str, Any], exclusive: bool, exhaustive: bool | None
+) -> None:
+    event = polymarket.parse_event({"id": "1"} | row)
+    assert event is not None
+    assert (event.mutually_exclusive, event.exhaustive) == (exclusive, exhaustive)
+
+
+@pytest.mark.parametrize("said", [True, False, None, "true", 1])
+def test_kalshi_says_that_at_most_one_wins_and_never_that_one_must(said: object) -> None:
+    event = kalshi.parse_event({"event_ticker": "E", "mutually_exclusive": said, "collateral_return_type": "MECNET"})
+    assert event is not None
+    assert (event.mutually_exclusive, event.exhaustive) == (said is True, None)
+
+
 # Terms
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -181,7 +182,7 @@ async def test_ids_are_quoted_into_paths(tell: Tell) -> None:
     assert told.asked[1] == "/kalshi/markets/..%2Fseries%3Fx/orderbook?depth=0"
 
 
-async def test_a_market_whose_history_is_refused_does_not_stop_the_others(tell: Tell) -> None:
+async def test_a_market_whose_history_is_refused_is_an_error_and_not_an_empty_past(tell: Tell) -> None:
     def answer(request: Request) -> Response:
         if request.query_params["market"] == "bad":
             return JSONResponse({"error": "invalid"}, 400)
@@ -189,9 +190,10 @@ async def test_a_market_whose_history_is_refused_does_not_stop_the_others(tell: 
 
     told = tell(answer)
     async with open_lines(collect_settings(**told.settings)) as lines:
-        tokens = {"A": "bad", "B": "good"}
+        tokens: dict[str, str | None] = {"A": "bad", "B": "good"}
         fetched = VENUES["polymarket"].fetch_candles(lines["polymarket"].books, tokens, NOW - timedelta(days=1), NOW)
-        assert [candle.market_id async for candle in fetched] == ["B"]
+        with pytest.raises(VenueAnswerError, match="status 400"):
+            await anext(fetched)
 
 
 async def test_kalshi_candles_are_asked_for_within_ten_thousand_a_request(replay: Replay) -> None:
@@ -215,6 +217,34 @@ async def test_series_fees_without_a_list_are_an_error(body: object, tell: Tell)
     async with open_lines(collect_settings(**told.settings)) as lines:
         with pytest.raises(VenueAnswerError, match="no list of series"):
             await kalshi.fetch_series_fees(lines["kalshi"].listing)
+
+
+async def test_fee_changes_are_read_page_by_page_and_what_is_no_change_is_counted(tell: Tell) -> None:
+    series = {"id": "1", "series_ticker": "S", "fee_type": "quadratic", "fee_multiplier": 0.5}
+    pages = [
+        {"series_fee_change_arr": [series | {"scheduled_ts": "2026-12-01T00:00:00Z"}, series, {"id": "2"}, 7]},
+        {
+            "event_fee_changes": [{"id": "3", "event_ticker": "E", "scheduled_ts": "2026-12-02T00:00:00Z"}],
+            "cursor": "c",
+        },
+        {"event_fee_changes": [{"id": "4", "event_ticker": "F", "scheduled_ts": "2026-12-03"}], "cursor": ""},
+    ]
+    told = tell(bodies_in_turn(*pages))
+    async with open_lines(collect_settings(**told.settings)) as lines:
+        found, skipped = await kalshi.fetch_fee_changes(lines["kalshi"].listing, 10)
+    assert [(c.scope, c.subject, c.effective_at.day, c.fee_type, c.fee_multiplier) for c in found] == [
+        ("series", "S", 1, "quadratic", Decimal("0.5")), ("event", "E", 2, None, None), ("event", "F", 3, None, None),
+    ]  # fmt: skip
+    assert skipped == {"fee change without subject or time": 3}
+    assert told.asked[0].endswith("/series/fee_changes?show_historical=false")
+
+
+@pytest.mark.parametrize("body", [{"series_fee_change_arr": None}, {}, [], 7], ids=repr)
+async def test_fee_changes_without_a_list_are_an_error(body: object, tell: Tell) -> None:
+    told = tell(bodies_in_turn(body))
+    async with open_lines(collect_settings(**told.settings)) as lines:
+        with pytest.raises(VenueAnswerError, match="no list of changes"):
+            await kalshi.fetch_fee_changes(lines["kalshi"].listing, 10)
 
 
 async def test_series_fees_keep_what_is_known_and_leave_the_rest_unknown(tell: Tell) -> None:

@@ -1,0 +1,188 @@
+"""The upkeep job over days of snapshots: candles, retention, the disk budget."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from collect import upkeep
+from core import db
+from core.runtime import Run
+from core.settings import CollectSettings
+from tests.api.rows import insert_insight
+from tests.conftest import NOW
+
+MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
+DAY = timedelta(days=1)
+MIDNIGHT = NOW.replace(hour=0, minute=0)
+NIGHT = NOW.replace(hour=3, minute=10)
+DAYS, MARKETS, ENDED = 10, 300, 100  # the first of them ended yesterday
+
+
+@pytest.fixture
+async def filled(pool: db.Pool) -> None:
+    """Ten days, of each market a snapshot an hour."""
+    await pool.execute(
+        """
+        INSERT INTO markets (platform, market_id, title, rules, yes_label, no_label, url, status, terms_digest,
+            raw_data, first_seen_at, terms_seen_at, status_seen_at)
+        SELECT 'kalshi', 'KXMARKET-' || n, 'Market ' || n, repeat('rules ', 50), 'Yes', 'No', '', 'open', 0,
+            jsonb_build_object('rules', repeat('rules ', 50)), $1::timestamptz, $1, $1
+        FROM generate_series(1, $2::int) n
+        """,
+        NOW - DAYS * DAY,
+        MARKETS,
+    )
+    await pool.execute(
+        """
+        INSERT INTO market_snapshots (time, platform, market_id, price, yes_price, no_price, volume)
+        SELECT $1::timestamptz - make_interval(hours => h), platform, market_id, 0.001 * (h % 500), 0.5, 0.5, 10000 - h
+        FROM markets CROSS JOIN generate_series($2::int, 0, -1) h
+        """,
+        NIGHT.replace(minute=0),
+        DAYS * 24,
+        timeout=60,
+    )
+    await pool.execute(
+        "UPDATE markets SET status = 'final', payout = 1, status_seen_at = $1 WHERE number <= $2", NIGHT - DAY, ENDED
+    )
+    await pool.execute(
+        "INSERT INTO market_latest (platform, market_id, time) "
+        "SELECT platform, market_id, max(time) FROM market_snapshots GROUP BY 1, 2"
+    )
+    await pool.execute(
+        "DELETE FROM market_snapshots s USING markets m WHERE m.platform = s.platform AND m.market_id = s.market_id "
+        "AND m.number <= $1 AND s.time > $2",
+        ENDED,
+        NIGHT - DAY,
+    )
+
+
+async def candles(pool: db.Pool) -> list[Any]:
+    return await pool.fetch("SELECT * FROM candles_hourly ORDER BY market_id, bucket", timeout=60)
+
+
+async def oldest(pool: db.Pool, *, ended: bool = False) -> Any:
+    return await pool.fetchval(
+        "SELECT min(time) FROM market_snapshots JOIN markets USING (platform, market_id) WHERE (status = 'final') = $1",
+        ended,
+    )
+
+
+@pytest.mark.usefixtures("filled")
+async def test_a_night_makes_candles_and_drops_what_is_too_old(make_run: MakeRun, pool: db.Pool) -> None:
+    before = await candles(pool)
+    said = await upkeep.run(await make_run("upkeep", NIGHT, retention_days=7))
+    assert said["candles"] == {"left": 0, "markets": MARKETS, "late": 0}
+    assert await candles(pool) == before
+    assert await oldest(pool) == NIGHT.replace(minute=0) - 7 * DAY + timedelta(hours=1)
+    assert said["snapshots_deleted"] == MARKETS * (3 * 24 + 1)
+    assert said["ended"] == {}, "two days are not over"
+    again = await upkeep.run(await make_run("upkeep", NIGHT, retention_days=7))
+    assert (again["candles"]["markets"], again["snapshots_deleted"], again["ended"]) == (0, 0, {})
+    assert await candles(pool) == before
+
+
+@pytest.mark.usefixtures("filled")
+async def test_markets_that_ended_are_trimmed_and_later_forgotten_but_for_those_with_an_insight(
+    make_run: MakeRun, pool: db.Pool
+) -> None:
+    async with pool.acquire() as connection:
+        await insert_insight(connection, "graded later")
+    await pool.execute("UPDATE markets SET status = 'final', payout = 0, status_seen_at = $1 WHERE number > 300", NIGHT)
+    said = await upkeep.run(await make_run("upkeep", NIGHT + 2 * DAY))
+    assert said["ended"] == {"trimmed": ENDED, "snapshots": ENDED * (9 * 24 + 1)}
+    assert await oldest(pool, ended=True) is None
+    assert await pool.fetchval("SELECT count(*) FROM candles_hourly") == len(await candles(pool)) > 0
+    said = await upkeep.run(await make_run("upkeep", NIGHT + 40 * DAY))
+    assert said["ended"] == {"final": ENDED}
+    left = await pool.fetch("SELECT payout, count(*) FROM markets GROUP BY payout ORDER BY payout NULLS LAST")
+    assert [tuple(row) for row in left] == [(0, 1), (None, MARKETS - ENDED)]
+
+
+@pytest.mark.usefixtures("filled")
+async def test_the_size_is_told_by_table(make_run: MakeRun, pool: db.Pool) -> None:
+    size = (await upkeep.run(await make_run("upkeep", NIGHT, retention_days=30)))["size"]
+    files = await pool.fetchval("SELECT pg_database_size(current_database())")
+    assert size["database_mb"] == pytest.approx(files / 1e6, abs=0.1)
+    rows, allocated, live = size["rows_mb_live_mb"]["market_snapshots"]
+    assert rows == await pool.fetchval("SELECT count(*) FROM market_snapshots")
+    assert 0.9 * allocated < live <= allocated
+    assert size["day_mb"] == pytest.approx(live / rows * (MARKETS - ENDED) * 24, rel=0.05)
+    assert size["live_mb"] < size["database_mb"]
+
+
+async def run_with_budget(make_run: MakeRun, mb: float, **settings: Any) -> dict[str, Any]:
+    settings = {"retention_days": 9, "ended_retention_days": 9, "disk_budget_gb": mb / 1e3} | settings
+    return await upkeep.run(await make_run("upkeep", NIGHT, **settings))
+
+
+@pytest.mark.usefixtures("filled")
+async def test_a_budget_is_held_by_ended_markets_first_then_by_the_oldest_days(
+    make_run: MakeRun, pool: db.Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    size = (await run_with_budget(make_run, 0))["size"]
+    needed, snapshots = size["live_mb"] + size["day_mb"], size["rows_mb_live_mb"]["market_snapshots"][2]
+    assert (await run_with_budget(make_run, needed + 1))["budget"] == {
+        "gb": (needed + 1) / 1e3,
+        "kept_days": 9,
+        "held": False,
+    }
+    assert await oldest(pool, ended=True) == await oldest(pool) < NIGHT - 8 * DAY
+
+    said = await run_with_budget(make_run, needed - 0.2 * snapshots)
+    assert said["budget"]["trimmed"] == ENDED
+    assert (said["budget"]["kept_days"], await oldest(pool, ended=True)) == (9, None)
+    assert await oldest(pool) < NIGHT - 8 * DAY, "a third was enough"
+
+    caplog.clear()
+    said = await run_with_budget(make_run, needed - 0.6 * snapshots)
+    kept = said["budget"]["kept_days"]
+    assert 3 < kept < 9
+    assert NIGHT - kept * DAY <= await oldest(pool) <= NIGHT - (kept - 1) * DAY
+    assert said["size"]["live_mb"] + said["size"]["day_mb"] <= needed - 0.6 * snapshots
+    # The files stay as large as they were, and that is told.
+    assert said["budget"]["held"] is False
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
+        "the database's files are above the budget: only VACUUM FULL returns their free space"
+    ]
+    await pool.execute("VACUUM FULL market_snapshots", timeout=60)
+    caplog.clear()
+    said = await run_with_budget(make_run, needed - 0.6 * snapshots)
+    assert said["budget"] == {"gb": said["budget"]["gb"], "kept_days": 9, "held": True}
+    assert [record for record in caplog.records if record.levelno == logging.ERROR] == []
+
+
+@pytest.mark.usefixtures("filled")
+async def test_a_budget_that_cannot_be_held_is_an_error_and_never_cuts_below_the_minimum(
+    make_run: MakeRun, pool: db.Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = await candles(pool)
+    said = await run_with_budget(make_run, 0.001, retention_min_days=5)
+    assert (said["budget"]["kept_days"], said["budget"]["held"]) == (5, False)
+    assert await oldest(pool) == NIGHT.replace(minute=0) - 5 * DAY + timedelta(hours=1)
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [record.getMessage() for record in errors] == ["the disk budget cannot be held"]
+    assert await candles(pool) == before, "no candle pays for it"
+
+
+@pytest.mark.usefixtures("filled")
+async def test_freed_space_is_used_again(make_run: MakeRun, pool: db.Pool) -> None:
+    """Ten days more at the same rate: the files do not grow by what was deleted before."""
+    sizes = []
+    for day in range(10):
+        await upkeep.run(await make_run("upkeep", NIGHT + day * DAY, retention_days=5, ended_retention_days=1))
+        sizes.append(await pool.fetchval("SELECT pg_total_relation_size('market_snapshots')"))
+        await pool.execute(
+            """
+            INSERT INTO market_snapshots (time, platform, market_id, price, yes_price, no_price, volume)
+            SELECT $1::timestamptz + make_interval(hours => h), platform, market_id, 0.5, 0.5, 0.5, 20000
+            FROM markets CROSS JOIN generate_series(1, 24) h WHERE status = 'open'
+            """,
+            NIGHT + day * DAY,
+        )
+    assert sizes[-1] <= 1.05 * sizes[0]
