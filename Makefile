@@ -37,7 +37,7 @@ reset: .venv/.local
 	@$(BIN)/python -m local.kit reset
 
 test: .venv/.dev
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(if $(LONG),,-m "not week")
 
 check: .venv/.dev
 	@$(BIN)/ruff format --check .

@@ -28,6 +28,7 @@ from core.runtime import JOBS, Run
 from core.settings import CollectSettings
 from core.venues.contract import VENUES
 from core.venues.lines import open_lines
+from local import postgres
 
 MARKETS = 20_000
 CYCLES = 96
@@ -129,24 +130,33 @@ async def run() -> list[Result]:
 
 
 async def measure(markets: int) -> Measured:
-    rng = np.random.default_rng(1)
     with venues(markets) as bench:
-        async with collector(bench) as settings:
-            listed = await _listed(settings)
+        server = bench.kit.environment["DATABASE_URL"]
+        postgres.drop_database(server, "disk")
+        url = postgres.create_database(server, "disk")
+        bench.kit.command(["-m", "alembic", "upgrade", "head"], {"DATABASE_URL": url})
+        async with collector(bench) as given:
+            settings = given.model_copy(update={"database_url": SecretStr(url)})
             pool, cache = await db.make_pool(settings), make_cache(settings)
-            one = Run(JOBS["upkeep"], settings, pool, cache, lambda: MIDNIGHT, MIDNIGHT)
-            async with one.transaction() as connection:
-                before = await _wal(connection)
-            await _live(one, listed, rng)
-            began = time.perf_counter()
-            await upkeep.run(replace(one, now=NIGHT))
-            upkeep_s = time.perf_counter() - began
-            async with one.transaction() as connection:
-                sizes, raw, after = await _sizes(connection), await _raw(connection), await _wal(connection)
-                snapshots = await connection.fetchval("SELECT count(*) FROM market_snapshots", timeout=600)
-            ended_markets, ended = await _end(one, listed)
+            found = await _measured(Run(JOBS["upkeep"], settings, pool, cache, lambda: MIDNIGHT, MIDNIGHT))
             await cache.close()
             await pool.close()
+        postgres.drop_database(server, "disk")
+    return found
+
+
+async def _measured(one: Run[CollectSettings]) -> Measured:
+    listed = await _listed(one.settings)
+    async with one.transaction() as connection:
+        before = await _wal(connection)
+    await _live(one, listed, np.random.default_rng(1))
+    began = time.perf_counter()
+    await upkeep.run(replace(one, now=NIGHT))
+    upkeep_s = time.perf_counter() - began
+    async with one.transaction() as connection:
+        sizes, raw, after = await _sizes(connection), await _raw(connection), await _wal(connection)
+        snapshots = await connection.fetchval("SELECT count(*) FROM market_snapshots", timeout=600)
+    ended_markets, ended = await _end(one, listed)
     count = sum(len(venue.markets) for venue in listed)
     return Measured(count, snapshots, sizes, raw, after - before, upkeep_s, ended_markets, ended)
 

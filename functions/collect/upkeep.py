@@ -100,6 +100,8 @@ async def _make_candles(run: Run[CollectSettings]) -> dict[str, int]:
     async def next_late(connection: db.Connection) -> int:
         return await upkeeping.materialise_late(connection, LATE_MARKETS, timeout_s)
 
+    async with run.transaction() as connection:
+        await upkeeping.analyze(connection, "candle_late", timeout_s)  # a backfill may just have filled it
     left = await _repeat(run, next_markets, MARKETS)
     async with run.transaction() as connection:
         await upkeeping.close_days(connection, today, timeout_s)

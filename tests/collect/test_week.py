@@ -28,7 +28,7 @@ MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
 QUARTER = timedelta(minutes=15)
 START = NOW.replace(hour=0, minute=0)
 CYCLES = 672
-FAULTS = {"rate_500": 0.01, "rate_429": 0.01, "garbage": 0.01, "truncate": 0.01, "hang": 0.005}
+FAULTS: dict[str, Any] = {"rate_500": 0.01, "rate_429": 0.01, "garbage": 0.01, "truncate": 0.01, "hang": 0.005}
 DOWN = {"kalshi": range(200, 208), "polymarket": range(400, 403)}  # one venue away for two hours, the other for less
 
 
@@ -50,7 +50,7 @@ async def test_a_week_leaves_no_gap_no_duplicate_and_a_bounded_database(
     lost: dict[str, list[datetime]] = {"kalshi": [], "polymarket": []}
     for cycle in range(CYCLES):
         replay.now = START + cycle * QUARTER
-        replay.fail(**FAULTS, seed=cycle)
+        replay.fail("all", **FAULTS, seed=cycle)
         for venue, when in DOWN.items():
             replay.fail(venue, down=cycle in when)
         summary = await sweep.run(at("collect"))

@@ -374,11 +374,6 @@ async def replace_fee_changes(
     )
 
 
-async def delete_old_snapshots(connection: Connection, before: datetime, timeout_s: float) -> int:
-    status = await connection.execute("DELETE FROM market_snapshots WHERE time < $1", before, timeout=timeout_s)
-    return int(status.split()[-1])
-
-
 async def latest_prices(connection: Connection) -> list[tuple[str, str, str | None, str | None, str | None, str]]:
     """(platform, market_id, price, yes_price, no_price, time) of every open market, as text for the cache."""
     rows = await connection.fetch(

@@ -371,15 +371,7 @@ def recorded_page(platform: Platform, path: Path) -> list[Market]:
     return VENUES[platform].parse_page(body).markets
 
 
-# Retention and the cache's blobs
-
-
-async def test_old_snapshots_go_and_the_limit_itself_stays(pool: db.Pool) -> None:
-    for hours in (3, 2, 1):
-        await store(pool, make_market(), now=NOW - hours * HOUR)
-    async with db.acquire(pool, 5) as connection:
-        assert await collecting.delete_old_snapshots(connection, NOW - 2 * HOUR, 5) == 1
-    assert await snapshots(pool) == [NOW - 2 * HOUR, NOW - HOUR]
+# The cache's blobs
 
 
 async def test_latest_prices_are_of_open_listed_markets_with_null_where_unknown(pool: db.Pool) -> None:
