@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
-import asyncpg
-import psycopg
 import pytest
 
 from collect import sweep
@@ -24,9 +17,9 @@ from core import db
 from core.cache import make_cache
 from core.runtime import JOBS, Run
 from core.settings import CollectSettings
-from local import postgres
 from local.world import GeneratedWorld
-from tests.conftest import NOW, ROOT
+from tests.collect.killing import Copies, content, finished, killed
+from tests.conftest import NOW
 from tests.core.wire import Replay, replaying
 
 KILLS, IN_A_ROW = 15, 3  # of each job, and before one whole run at most
@@ -49,7 +42,6 @@ COMPARED = {
     "reads": "SELECT to_jsonb(r) FROM settled_reads r",
     "rereads": "SELECT to_jsonb(r) FROM outcome_rereads r",
 }
-Content = dict[str, list[str]]
 
 
 @pytest.fixture
@@ -58,21 +50,8 @@ def venues(job: str) -> Iterator[Replay]:
         yield replay
 
 
-class Databases:
-    """Copies of one database that was filled by a collect run."""
-
-    def __init__(self, server: str, filled: str) -> None:
-        self.server, self.filled = server, filled
-        self.made: list[str] = []
-
-    def copy(self) -> str:
-        name = f"killed_{uuid4().hex}"
-        self.made.append(name)
-        return postgres.create_database(self.server, name, self.filled)
-
-
 @pytest.fixture
-def databases(postgres_dsn: str, database_url: str, venues: Replay) -> Iterator[Databases]:
+def databases(postgres_dsn: str, database_url: str, venues: Replay) -> Iterator[Copies]:
     """After two collect runs, of which the second closed some of what the first showed."""
 
     async def collect() -> None:
@@ -86,84 +65,43 @@ def databases(postgres_dsn: str, database_url: str, venues: Replay) -> Iterator[
 
     asyncio.run(collect())
     venues.now = NOW
-    databases = Databases(postgres_dsn, urlsplit(database_url).path.removeprefix("/"))
-    yield databases
-    for name in databases.made:
-        postgres.drop_database(postgres_dsn, name)
+    with Copies(postgres_dsn, urlsplit(database_url).path.removeprefix("/")) as copies:
+        yield copies
 
 
-def started(job: str, url: str, venues: Replay) -> subprocess.Popen[bytes]:
-    given: dict[str, Any] = venues.settings | BACKFILL | SMALL | {
-        "database_url": url, "clock_start": NOW.isoformat(), "clock_speed": 0, "lease_ttl_s": 5,
-    }  # fmt: skip
-    environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
-    environment |= {name.upper(): str(value) for name, value in given.items()}
-    return subprocess.Popen(
-        [sys.executable, "-m", "collect", job],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def finished(job: str, url: str, venues: Replay) -> None:
-    process = started(job, url, venues)
-    said, complaints = process.communicate(timeout=120)
-    assert process.returncode == 0, complaints
-    assert b'"status": "ok"' in said
-
-
-def killed(job: str, url: str, venues: Replay, after_s: float) -> bool:
-    """Whether it was alive until then. Its lease runs out as it would in time."""
-    process = started(job, url, venues)
-    time.sleep(after_s)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=30)
-    with psycopg.connect(url) as connection:
-        connection.execute("UPDATE job_leases SET expires_at = now() - interval '1 second'")
-    return process.returncode == -signal.SIGKILL
-
-
-def content(url: str) -> Content:
-    async def fetch() -> Content:
-        connection = await asyncpg.connect(url)
-        try:
-            return {name: sorted([row[0] for row in await connection.fetch(sql)]) for name, sql in COMPARED.items()}
-        finally:
-            await connection.close()
-
-    return asyncio.run(fetch())
+def given(venues: Replay) -> dict[str, Any]:
+    clock = {"clock_start": NOW.isoformat(), "clock_speed": 0, "lease_ttl_s": 5}
+    return venues.settings | BACKFILL | SMALL | clock
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("job", PLANS)
 def test_after_a_kill_at_any_moment_one_whole_run_makes_the_database_as_if_nothing_had_happened(
-    job: str, databases: Databases, venues: Replay, request: pytest.FixtureRequest
+    job: str, databases: Copies, venues: Replay, request: pytest.FixtureRequest
 ) -> None:
     venues.fail(latency_s=PLANS[job][1])
-    undisturbed = databases.copy()
-    before = content(undisturbed)
+    undisturbed = databases.make()
+    before = content(undisturbed, COMPARED)
     start = time.monotonic()
-    finished(job, undisturbed, venues)
+    finished(job, undisturbed, given(venues))
     lasted_s = time.monotonic() - start
-    expected = content(undisturbed)
+    expected = content(undisturbed, COMPARED)
     assert expected["markets"] != before["markets"], "there was something to do"
     draw = random.Random(request.node.nodeid)
     moments = [(number + draw.random()) / KILLS * lasted_s for number in range(KILLS)]
     draw.shuffle(moments)
     midway = 0
     while moments:
-        url = databases.copy()
+        url = databases.make()
         for again in range(IN_A_ROW):
-            if not moments or not killed(job, url, venues, moments[-1]):
+            if not moments or not killed(job, url, given(venues), moments[-1]):
                 moments = moments if again else [0.8 * moment for moment in moments]  # the machine is faster by now
                 break  # it was done before its time
             moments.pop()
-            midway += before != content(url) != expected
-        finished(job, url, venues)
-        healed = content(url)
+            midway += before != content(url, COMPARED) != expected
+        finished(job, url, given(venues))
+        healed = content(url, COMPARED)
         assert {name: len(rows) for name, rows in healed.items()} == {n: len(rows) for n, rows in expected.items()}
         assert healed == expected
     assert midway >= KILLS // 5, "some moments fell between two transactions"
