@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,6 +18,8 @@ from core.runtime import Run
 from core.settings import CollectSettings
 from tests.api.rows import insert_insight
 from tests.conftest import NOW
+from tests.core.making import make_market
+from tests.core.storing import store
 
 MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
 DAY = timedelta(days=1)
@@ -186,3 +191,48 @@ async def test_freed_space_is_used_again(make_run: MakeRun, pool: db.Pool) -> No
             NIGHT + day * DAY,
         )
     assert sizes[-1] <= 1.05 * sizes[0]
+
+
+@pytest.mark.usefixtures("filled")
+async def test_collecting_and_backfilling_go_on_meanwhile(make_run: MakeRun, pool: db.Pool) -> None:
+    """In turns, without a deadlock; and what they stored in between is in the candles."""
+    markets = [make_market(f"KXMARKET-{n}", volume="20000") for n in range(90, 190)]  # of them ended: 11
+    over = asyncio.Event()
+
+    async def collect() -> int:
+        turn = 0
+        while not over.is_set():
+            turn += 1
+            await asyncio.sleep(0.02)
+            volume = Decimal(20_000 + turn)
+            moved = [replace(market, quote=replace(market.quote, volume=volume)) for market in markets]
+            await store(pool, *moved, now=NIGHT + timedelta(seconds=turn))
+        return turn
+
+    async def backfill() -> int:
+        """Late by a day, half of it by three weeks: older than any snapshot."""
+        turn = 0
+        while not over.is_set():
+            turn += 1
+            await asyncio.sleep(0.02)
+            async with pool.acquire() as connection, connection.transaction():
+                await connection.execute(
+                    "INSERT INTO market_snapshots (platform, market_id, time, price) "
+                    "SELECT platform, market_id, $1::timestamptz - make_interval(days => 20 * (number % 2)), 0.9 "
+                    "FROM markets WHERE number > $2 ON CONFLICT DO NOTHING",
+                    NIGHT - DAY - timedelta(seconds=turn),
+                    MARKETS - 20,
+                )
+        return turn
+
+    others = [asyncio.create_task(collect()), asyncio.create_task(backfill())]
+    for _ in range(3):
+        await upkeep.run(await make_run("upkeep", NIGHT, ended_retention_days=1, disk_budget_gb=0.001))
+    over.set()
+    assert all(turns > 3 for turns in await asyncio.gather(*others))
+    before = await candles(pool)
+    assert await pool.fetchval("SELECT count(*) FROM candle_late") > 0
+    await upkeep.run(await make_run("upkeep", NIGHT))
+    assert await pool.fetchval("SELECT count(*) FROM candle_late") == 0
+    assert await candles(pool) == before
+    assert sum(candle["high"] == Decimal("0.9") for candle in before) >= 20
