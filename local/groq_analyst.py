@@ -148,7 +148,7 @@ class _View:
     side: Literal["YES", "NO", "WAIT"]
     recommendation: Literal["STRONG_BET", "GOOD_BET", "CAUTION", "AVOID"]
     confidence: int
-    why_not: Literal["", "no edge", "unknown", "contradiction", "too late", "no fill"] = ""
+    why_not: Literal["", "no edge", "unknown", "contradiction", "too late", "no fill", "unlikely"] = ""
 
 
 def _weigh(evidence: Evidence) -> _View:
@@ -166,7 +166,7 @@ def _weigh(evidence: Evidence) -> _View:
     if side == "WAIT":
         return _View("WAIT", "CAUTION", 25, "contradiction")
     if confidence <= 60:
-        return _View(side, "CAUTION", confidence)
+        return _View("WAIT", "CAUTION", confidence, "unlikely")
     spread = evidence.number("spread_cents")
     strong = edge >= 4 and confidence >= 70 and spread is not None and spread <= 3
     return _View(side, "STRONG_BET" if strong else "GOOD_BET", confidence)
@@ -288,6 +288,7 @@ def _wait_line(evidence: Evidence, view: _View) -> str:
             "Wait: what would be left after fees is not known, so there is nothing to act on.",
         ),
         "contradiction": ("Wait: an edge of {net_edge_cents} is claimed, but no price in the evidence supports it.",),
+        "unlikely": ("Wait: {net_edge_cents} remains after fees, but there is no case for a position.",),
         "too late": ("Leave it: the market is at its close, and there is no time left to act.",),
         "no fill": ("Wait: there is an edge of {net_edge_cents} on paper, but nothing can be filled at that price.",),
     }
@@ -317,6 +318,7 @@ def _costs(evidence: Evidence, view: _View) -> str:
     if view.side == "WAIT":
         by_reason = {
             "no edge": ("After fees {net_edge_cents} remains, so paying for it is not justified.",),
+            "unlikely": ("After fees {net_edge_cents} remains, so there is no case for a position.",),
             "contradiction": ("The claimed {net_edge_cents} cannot be traced to a price, so it is not trusted.",),
         }
         out_of_reach = view.why_not in {"too late", "no fill"}
@@ -342,7 +344,7 @@ def _edge_explanation(evidence: Evidence, view: _View) -> str:
         "spread": ("Bid and ask are {spread_cents} apart, and the other venue says {fair_cents}.",),
         "closing": ("With {hours_to_close} to go, the other venue still says {fair_cents}.",),
     }
-    plain = "The other venue puts YES at {fair_cents}, and this one has not followed."
+    plain = "The other venue puts YES at {fair_cents}, which is not the price here."
     unexplained = (
         "Nothing in the evidence explains the move of {move_24h_cents}.",
         "Nothing in the evidence explains the move of {move_1h_cents}.",

@@ -14,6 +14,7 @@ from core.agent import prompt
 from core.agent.evidence import Candidate, Evidence, gather, pack
 from core.agent.groq import Analyst, Reply, open_analyst
 from core.agent.grounding import faults
+from core.arbitrage.fees import taker_fee_usd
 from core.errors import AnalystUnavailable, AnswerRejected, ConfigError
 from core.models import OpenMarket, Pattern
 from core.queries import analyzing
@@ -52,6 +53,30 @@ async def explain(
     except ConfigError as error:
         log.error("analyst misconfigured", extra={"error": str(error)})
         return {"published": 0, "not_published": {_LEFT: len(selected)}, "error": str(error)}
+
+
+def outdated(
+    bets: Sequence[tuple[str, str, str, str]], markets: Sequence[OpenMarket], fair: Mapping[tuple[str, str], Decimal]
+) -> dict[str, tuple[str, str]]:
+    """Insights (id: their market) whose side is worth its ask and fee no more, or cannot be shown to be.
+
+    `bets` are (id, platform, market_id, side). A market whose quote is not current tells nothing either way.
+    """
+    by_key: dict[tuple[str, str], OpenMarket] = {(market.platform, market.market_id): market for market in markets}
+    found = {}
+    for insight_id, platform, market_id, side in bets:
+        market = by_key.get((platform, market_id))
+        if market is not None and not _pays(market, side, fair.get((platform, market_id))):
+            found[insight_id] = (platform, market_id)
+    return found
+
+
+def _pays(market: OpenMarket, side: str, fair: Decimal | None) -> bool:
+    ask = market.yes_price if side == "YES" else market.no_price
+    if fair is None or ask is None or market.fee_rate is None:
+        return False
+    fee = taker_fee_usd(Decimal(1), ask, market.fee_rate, market.fee_exponent)
+    return fee is not None and (fair if side == "YES" else 1 - fair) - ask - fee > 0
 
 
 async def _explain_all(run: Run[AnalyzeSettings], analyst: Analyst, candidates: Sequence[Candidate]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ _MIN_POLYMARKET_SHARES = 5
 _BELIEVABLE_PCT = 100  # above it the books are not of one bet, or not of now
 _AT_ONCE = 4  # few, so that the slower venue's pace does not pull a pair's two books apart
 _GIVE_UP_AFTER = 3
+_MOST_QUOTED = 200  # the widest gaps first: books are read at the venues' pace, and the analyst comes after
 
 Key = tuple[str, str]
 
@@ -60,7 +61,9 @@ async def pair(run: Run[AnalyzeSettings], markets: Sequence[OpenMarket]) -> Pair
     legs = [(by_key["kalshi", v.kalshi_id], by_key["polymarket", v.polymarket_id]) for v in priced]
     for kalshi_leg, polymarket_leg in legs:
         _note_gap(paired, kalshi_leg, polymarket_leg)
-    for quoted in await _quote_all(run, priced, legs):
+    ranked = sorted(zip(priced, legs, strict=True), key=lambda pair: _cost(*pair[1]))
+    paired.not_shown["too many pairs for one run"] = len(ranked[_MOST_QUOTED:])
+    for quoted in await _quote_all(run, ranked[:_MOST_QUOTED]):
         if isinstance(quoted, str):
             paired.not_shown[quoted] += 1
         else:
@@ -69,8 +72,14 @@ async def pair(run: Run[AnalyzeSettings], markets: Sequence[OpenMarket]) -> Pair
     return paired
 
 
+def _cost(kalshi: OpenMarket, polymarket: OpenMarket) -> Decimal:
+    """What a dollar at settlement costs by the listed asks, without fees: the cheaper way round."""
+    ways = ((kalshi.yes_price, polymarket.no_price), (kalshi.no_price, polymarket.yes_price))
+    return min((yes + no for yes, no in ways if yes is not None and no is not None), default=Decimal(2))
+
+
 async def _quote_all(
-    run: Run[AnalyzeSettings], verdicts: Sequence[Verdict], legs: Sequence[tuple[OpenMarket, OpenMarket]]
+    run: Run[AnalyzeSettings], pairs: Sequence[tuple[Verdict, tuple[OpenMarket, OpenMarket]]]
 ) -> list[dict[str, Any] | str]:
     """A few pairs at a time; a venue that is down several times over is not asked for all the others."""
     room, failures = asyncio.Semaphore(_AT_ONCE), list[str]()
@@ -86,7 +95,7 @@ async def _quote_all(
                 return "book could not be read"
 
     async with open_lines(run.settings) as lines:
-        quoted = await asyncio.gather(*(one(verdict, *pair) for verdict, pair in zip(verdicts, legs, strict=True)))
+        quoted = await asyncio.gather(*(one(verdict, *legs) for verdict, legs in pairs))
     if failures:
         log.error("books could not be read", extra={"pairs": len(failures), "error": failures[0]})
     return quoted
@@ -114,7 +123,11 @@ def _pair_row(verdict: Verdict, run: Run[AnalyzeSettings]) -> tuple[Any, ...]:
 
 
 def _note_gap(paired: Paired, kalshi: OpenMarket, polymarket: OpenMarket) -> None:
-    """A gap between a venue's asks and the other's middle, scored in cents: 4 of them score 50."""
+    """A gap between a venue's asks and the other's middle, scored in cents: 4 of them score 50.
+
+    Of both sides of one gap the wider: told twice, it would look like twice the money.
+    """
+    found: list[Pattern] = []
     for market, other in ((kalshi, polymarket), (polymarket, kalshi)):
         # Never the last trade, which may be of another day; nor the middle of a wide book, which is nobody's price.
         fair = best_price(complement(other.no_price), other.yes_price, None)
@@ -129,7 +142,7 @@ def _note_gap(paired: Paired, kalshi: OpenMarket, polymarket: OpenMarket) -> Non
         if cents > 0:
             score = round(100 * cents / (cents + 4), 1)
             numbers = {"fair_cents": float(100 * fair)}
-            paired.gaps.append(
+            found.append(
                 Pattern(
                     market.platform,
                     market.market_id,
@@ -140,6 +153,7 @@ def _note_gap(paired: Paired, kalshi: OpenMarket, polymarket: OpenMarket) -> Non
                     numbers,
                 )
             )
+    paired.gaps += sorted(found, key=lambda gap: -gap.score)[:1]
 
 
 async def _quote(
@@ -208,14 +222,14 @@ def _opportunity(
     steps = [
         f"Buy {shares} {sides[0]} of {kalshi.market_id} on Kalshi, limit {k_limit}¢",
         f"Buy {shares} {sides[1]} of “{polymarket.title}” on Polymarket, limit {p_limit}¢",
-        f"Hold both to settlement: one of them pays ${shares}",
+        f"Hold both to settlement: one of them pays ${shares} if both venues settle alike",
     ]
     return {
         "opportunity_type": "CROSS_PLATFORM",
         "kalshi_market_id": kalshi.market_id,
         "polymarket_market_id": polymarket.market_id,
         "description": f"{kalshi.title}: {sides[0]} on Kalshi and {sides[1]} on Polymarket cost "
-        f"${bundle.cost_usd:.2f} with fees and pay ${shares}",
+        f"${bundle.cost_usd:.2f} with fees and pay ${shares} if both venues settle alike",
         "edge_percentage": bundle.edge_percentage.quantize(Decimal("0.001")),
         "net_edge_usd": bundle.net_edge_usd.quantize(Decimal("0.0001")),
         "cost_usd": bundle.cost_usd.quantize(Decimal("0.0001")),

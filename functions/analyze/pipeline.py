@@ -31,6 +31,10 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
     patterns = detecting.find(history)
 
     paired = await pairing.pair(run, markets)
+    async with run.transaction() as connection:
+        outdated = explaining.outdated(await analyzing.standing_bets(connection), markets, paired.fair)
+        await analyzing.supersede_insights(connection, list(outdated), run.now)
+    alive -= set(outdated.values())
     patterns = sorted([*patterns, *paired.gaps], key=lambda pattern: -pattern.score)
 
     selected, dropped = select(
@@ -40,7 +44,7 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         loud = [pattern for pattern in patterns if pattern.score >= settings.analyze_score_threshold]
         await analyzing.insert_patterns(connection, loud, run.now)
         published, withdrawn = await analyzing.replace_opportunities(connection, paired.opportunities, run.now)
-    await run.cache.drop("arbitrage")  # a withdrawn quote must not outlive the minutes that the analyst takes
+    await run.cache.drop(*CACHE_GROUPS)  # what was withdrawn must not outlive the minutes that the analyst takes
     try:
         explained = await explaining.explain(run, selected, markets, paired.fair)
     finally:
@@ -54,5 +58,5 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         "pairs": paired.counts,
         "arbitrage": {"published": published, "withdrawn": withdrawn, "not_shown": dict(paired.not_shown)},
         "insights": explained,
-        "ended_with_their_market": ended,
+        "ended": {"with their market": ended, "edge gone": len(outdated)},
     }

@@ -143,3 +143,25 @@ async def test_a_number_told_of_the_wrong_side_is_withheld_for_its_reason(make_r
     assert await explain(run) == {"published": 0, "not_published": {"not grounded": 1}}
     (withheld,) = await rows(run, "SELECT * FROM withheld_insights")
     assert withheld["detail"] == "ungrounded number 41¢: the YES ask is told as no"
+
+
+@pytest.mark.parametrize(
+    ("side", "change", "fair", "is_over"),
+    [
+        ("YES", {}, "0.46", False),
+        ("YES", {"yes_price": Decimal("0.45")}, "0.46", True),  # the fee eats the cent
+        ("YES", {}, "0.30", True),
+        ("YES", {}, None, True),
+        ("YES", {"yes_price": None}, "0.46", True),
+        ("YES", {"fee_rate": None}, "0.46", True),
+        ("NO", {}, "0.30", False),
+        ("NO", {}, "0.46", True),
+    ],
+)
+def test_a_bet_stands_as_long_as_its_side_is_worth_its_ask_and_fee(
+    side: str, change: dict[str, Any], fair: str | None, is_over: bool
+) -> None:
+    bets = [("one", "kalshi", "KXTEST", side), ("other", "kalshi", "not current", side)]
+    worth = {} if fair is None else {("kalshi", "KXTEST"): Decimal(fair)}
+    over = explaining.outdated(bets, [replace(MARKET, **change)], worth)
+    assert over == ({"one": ("kalshi", "KXTEST")} if is_over else {})

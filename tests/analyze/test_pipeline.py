@@ -318,3 +318,21 @@ async def test_the_caches_are_dropped_also_when_the_run_breaks_off(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await run.cache.get_many([("insights", "x"), ("arbitrage", "x")]) == [None, None]
+
+
+async def test_a_bet_whose_edge_is_gone_ends_and_its_market_can_be_told_of_anew(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    await pipeline.run(await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=40))
+    later = await make_run("analyze", NOW + timedelta(minutes=15), **outside.settings(), analyze_max_insights=40)
+    await read_again(later)
+    async with later.transaction() as connection:
+        await connection.execute("UPDATE ai_insights SET suggested_position = 'YES'")
+        await connection.execute("UPDATE market_latest SET yes_price = 0.99, no_price = 0.99")
+    bets = await rows(later, "SELECT * FROM ai_insights")
+    assert bets
+    summary = await pipeline.run(later)
+    assert summary["ended"]["edge gone"] == len(bets)
+    over = await rows(later, "SELECT * FROM ai_insights WHERE status = 'superseded'")
+    assert {row["id"] for row in over} == {row["id"] for row in bets}
+    assert all(row["ended_at"] == later.now for row in over)

@@ -67,7 +67,10 @@ async def test_a_limit_is_as_fine_as_the_books_own_tick(make_run: MakeRun, outsi
     for opportunity in found.opportunities:
         assert opportunity["execution_steps"][0].endswith("limit 40¢")
         assert opportunity["execution_steps"][1].endswith("limit 41.25¢")
-        assert opportunity["execution_steps"][2] == "Hold both to settlement: one of them pays $1000"
+        assert (
+            opportunity["execution_steps"][2]
+            == "Hold both to settlement: one of them pays $1000 if both venues settle alike"
+        )
 
 
 @pytest.mark.parametrize(

@@ -219,10 +219,11 @@ def test_a_price_below_its_fair_value_is_bought_on_the_side_that_is_cheap() -> N
     assert no["win_probability"] == 0.35
 
 
-def test_a_long_shot_with_an_edge_is_said_to_be_unlikely_to_pay() -> None:
+def test_a_long_shot_with_an_edge_is_no_bet() -> None:
     answer = analyse(prompt({"yes_ask_cents": 5, "fair_cents": 12, "net_edge_cents": 6}))
-    assert (answer["suggested_position"], answer["recommendation"]) == ("YES", "CAUTION")
+    assert (answer["suggested_position"], answer["recommendation"]) == ("WAIT", "CAUTION")
     assert answer["confidence_score"] == 12
+    assert "no case for a position" in answer["one_liner"]
 
 
 def test_no_edge_after_fees_is_said_plainly() -> None:

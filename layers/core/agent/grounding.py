@@ -64,6 +64,8 @@ def _contradictions(answer: OpportunityAnswer, evidence: Evidence) -> list[str]:
     if position != "WAIT":
         if answer.recommendation == "AVOID":
             found.append("a position in what it says to avoid")
+        elif answer.recommendation not in _BETS:
+            found.append("a position without a bet")
         if side is not None and position != side:
             found.append(f"the position is {position}, the edge is on {side}")
         if not has_edge:

@@ -23,6 +23,7 @@ Change = tuple[int, float | None, float | None, float | None]
 UNKNOWN = 0  # no market is traded at 0
 MICRO = 1_000_000
 _HOUR = timedelta(hours=1)
+_NEARLY = timedelta(minutes=10)
 _LONGEST_SPAN = timedelta(minutes=90)  # beyond it, what was traded cannot be told to belong to one hour
 
 
@@ -145,8 +146,9 @@ def hours_of(
 ) -> tuple[Floats, Floats]:
     """(N, hours) price at the end of each hour and volume per hour, of the N markets with these numbers.
 
-    `price` is theirs now, NaN where unknown. Hour T-1 ends at `now`. An hour without any column is NaN in both; a
-    volume is a rate over the time its columns cover, NaN where that is less than half an hour or has a gap in it.
+    `price` is theirs now, NaN where unknown. Hour T-1 ends at `now`. An hour without any column is NaN in both. The
+    last hour's volume is what was counted, NaN unless its columns cover that hour to ten minutes; an earlier one is a
+    rate over the time its columns cover, NaN where that is less than half an hour. Over a gap it is NaN.
     """
     row_of = np.full(int(max(numbers.max(initial=0), *(c.numbers.max(initial=0) for c in columns), 0)) + 1, -1)
     row_of[numbers] = np.arange(len(numbers))
@@ -171,8 +173,11 @@ def hours_of(
             covered += column.span
             volumes = volumes and column.volumes and column.span <= _LONGEST_SPAN
             current[rows] = _dollars(column.before[ours])
-        if sampled and volumes and covered >= _HOUR / 2:
-            traded[:, at] = gained * (_HOUR / covered)
+        is_told = abs(covered - _HOUR) <= _NEARLY if age == 0 else covered >= _HOUR / 2
+        if sampled and volumes and is_told:
+            # Before its first price a market did not trade nothing: it was not there.
+            hourly = gained if age == 0 else gained * (_HOUR / covered)
+            traded[:, at] = np.where(np.isnan(prices[:, at]), np.nan, hourly)
     return prices, traded
 
 

@@ -33,7 +33,7 @@ def volume_spike(history: History) -> list[Pattern]:
         history,
         "volume_spike",
         score_of(np.where(found, z, np.nan)),
-        {"volume_1h": now, "volume_typical_1h": typical, "volume_ratio": now / np.maximum(typical, 1.0)},
+        {"volume_1h": now, "volume_typical_1h": typical, "volume_ratio": now / np.where(typical >= 1, typical, np.nan)},
     )
 
 

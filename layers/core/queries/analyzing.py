@@ -185,6 +185,23 @@ async def end_insights(connection: Connection, now: datetime) -> int:
     return int(status.split()[-1])
 
 
+async def standing_bets(connection: Connection) -> list[tuple[str, str, str, str]]:
+    """(id, platform, market_id, side) of the living insights that take a side."""
+    rows = await connection.fetch(
+        "SELECT id::text, platform, market_id, suggested_position FROM ai_insights "
+        "WHERE status = 'active' AND suggested_position <> 'WAIT'"
+    )
+    return [(row["id"], row["platform"], row["market_id"], row["suggested_position"]) for row in rows]
+
+
+async def supersede_insights(connection: Connection, ids: Sequence[str], now: datetime) -> None:
+    await connection.execute(
+        "UPDATE ai_insights SET status = 'superseded', ended_at = $2 WHERE id = ANY($1::uuid[]) AND status = 'active'",
+        list(ids),
+        now,
+    )
+
+
 async def alive_insights(connection: Connection) -> set[tuple[str, str]]:
     """(platform, market_id) of the insights that stand, after `end_insights`."""
     rows = await connection.fetch("SELECT platform, market_id FROM ai_insights WHERE status = 'active'")

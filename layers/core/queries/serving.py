@@ -9,7 +9,8 @@ from typing import Any
 from core.db import Connection
 
 _INSIGHT = """
-SELECT i.id::text, i.platform, i.market_id, i.market_title, m.yes_label AS yes_means, m.no_label AS no_means,
+SELECT i.id::text, i.platform, i.market_id, i.market_title, m.yes_label AS yes_means,
+       CASE WHEN m.no_label = m.yes_label THEN 'not: ' || m.yes_label ELSE m.no_label END AS no_means,
        i.pattern_type, i.pattern_score::float8, i.category, i.ai_recommendation, i.confidence_score::float8,
        i.confidence_basis, i.win_probability::float8, i.one_liner, i.reasoning, i.risk_factors, i.suggested_position,
        i.edge_explanation, i.time_sensitivity, i.net_edge_cents::float8, i.evidence, i.price_at_emission::float8,
@@ -84,7 +85,8 @@ async def freshness(connection: Connection) -> dict[str, Any]:
     """When each pipeline job last ended well; of each venue how many markets are open and when it was read whole."""
     jobs = await connection.fetch(
         "SELECT job, max(started_at) AS at FROM job_runs "
-        "WHERE status = 'ok' AND job IN ('collect', 'analyze', 'digest') GROUP BY job"
+        "WHERE status = 'ok' AND job IN ('collect', 'analyze') GROUP BY job "
+        "UNION ALL SELECT 'digest', max(created_at) FROM digests HAVING count(*) > 0"
     )
     venues = await connection.fetch(
         """

@@ -206,6 +206,7 @@ def test_a_sentence_that_is_not_true_is_withheld_for_its_reason(text: str, reaso
         (WAIT | {"recommendation": "STRONG_BET"}, "a bet that waits"),
         ({"confidence_score": 60}, "a bet that its own confidence does not carry"),
         ({"recommendation": "AVOID"}, "a position in what it says to avoid"),
+        ({"recommendation": "CAUTION"}, "a position without a bet"),
         ({"suggested_position": "NO"}, "the position is NO, the edge is on YES"),
     ],
 )

@@ -18,7 +18,7 @@ def judge(market: str, sentence: str) -> list[str]:
     candidate, position = MARKETS[market]
     evidence = gather(candidate, NOW)
     answer = make_answer(
-        recommendation="CAUTION",
+        recommendation="CAUTION" if position == "WAIT" else "GOOD_BET",
         suggested_position=position,
         one_liner=sentence,
         reasoning="There is no more to it.",

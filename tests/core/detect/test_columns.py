@@ -105,7 +105,7 @@ def test_before_a_market_was_first_seen_its_price_is_unknown() -> None:
     columns[5] = column({1: (None, 0.4, None)}, NOW - 5 * QUARTER)
     price, traded = hours_of(columns, np.array([1]), np.array([0.4]), NOW, 3)
     assert price[0].tolist() == pytest.approx([np.nan, 0.4, 0.4], nan_ok=True)
-    assert np.isnan(traded[0, 1]), "what it had traded by then belongs to no hour"
+    assert np.isnan(traded[0, :2]).all(), "it was not there, and what it had traded by then belongs to no hour"
     assert traded[0, 2] == 0
 
 
@@ -114,6 +114,16 @@ def test_an_hour_in_which_nothing_was_read_is_unknown_and_so_is_the_volume_over_
     price, traded = hours_of(columns, np.array([1]), np.array([0.5]), NOW, 4)
     assert price[0].tolist() == pytest.approx([0.4, np.nan, np.nan, 0.5], nan_ok=True)
     assert np.isnan(traded[0, 1:]).all()
+
+
+def test_the_last_hours_volume_is_what_was_counted_in_an_hour_or_unknown() -> None:
+    def last_hour(minutes: int) -> float:
+        columns = [column({1: (0.4, 0.4, 60.0)}, NOW, timedelta(minutes=minutes))]
+        _, traded = hours_of(columns, np.array([1]), np.array([0.4]), NOW, 1)
+        return float(traded[0, 0])
+
+    assert [last_hour(minutes) for minutes in (50, 60, 70)] == [60, 60, 60]
+    assert all(np.isnan(last_hour(minutes)) for minutes in (30, 49, 71, 90))
 
 
 def test_a_past_without_volumes_has_prices_only() -> None:

@@ -49,6 +49,13 @@ def test_a_tenfold_hour_is_a_volume_spike_with_its_numbers() -> None:
     assert pattern.numbers["volume_ratio"] == pytest.approx(10, rel=0.1)
 
 
+def test_a_market_that_trades_next_to_nothing_has_no_multiple_of_its_usual_hour() -> None:
+    volume = np.zeros(HOURS)
+    volume[-1] = 400
+    [pattern] = volume_spike(history(quiet_price(), volume))
+    assert pattern.numbers == {"volume_1h": 400, "volume_typical_1h": 0}
+
+
 def test_a_usual_hour_is_no_spike() -> None:
     assert volume_spike(history(quiet_price(), steady_volume())) == []
 

@@ -97,11 +97,20 @@ async def test_an_insight_says_what_yes_and_no_mean(connection: db.Connection) -
     await connection.execute("UPDATE markets SET yes_label = 'Above 3%', no_label = '3% or less'")
     (row,) = await serving.insights_alive(connection, NOW)
     assert (row["yes_means"], row["no_means"]) == ("Above 3%", "3% or less")
+    await connection.execute("UPDATE markets SET no_label = yes_label")  # as Kalshi tells it
+    (row,) = await serving.insights_alive(connection, NOW)
+    assert (row["yes_means"], row["no_means"]) == ("Above 3%", "not: Above 3%")
 
 
 async def test_freshness_counts_good_runs_and_open_listed_markets(connection: db.Connection) -> None:
     assert await serving.freshness(connection) == {"jobs": {}, "venues": {}}
-    runs = [("collect", 2, "ok"), ("collect", 1, "failed"), ("analyze", 3, "running"), ("grade", 1, "ok")]
+    runs = [
+        ("digest", 1, "ok"),
+        ("collect", 2, "ok"),
+        ("collect", 1, "failed"),
+        ("analyze", 3, "running"),
+        ("grade", 1, "ok"),
+    ]
     for job, hours, status in runs:
         await connection.execute(
             "INSERT INTO job_runs (id, job, holder, started_at, status) VALUES (gen_random_uuid(), $1, 'h', $2, $3)",
