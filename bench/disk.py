@@ -99,7 +99,7 @@ class Measured:
         return f"{self.markets:,} markets, {self.snapshots / self.markets:.1f} snapshots each: {', '.join(parts)}"
 
     def standing_gb(self, settings: CollectSettings) -> float:
-        """Of an installation of today's size, in the long run: as many markets, each open for a year on average."""
+        """At most, in the long run, of an installation of today's size whose open markets are open for ever."""
         day = {table: self.per_market(table) for table in GROWING}
         ages = {
             "market_snapshots": settings.retention_days,
@@ -109,8 +109,8 @@ class Measured:
         }
         open_bytes = OPEN * (self.per_market(*STANDING) + sum(day[table] * days for table, days in ages.items()))
         whole = SETTLING * settings.ended_retention_days * self.per_market(*STANDING)
-        rows = SETTLING * settings.ended_market_days * (self.ended / self.ended_markets + day["candle_days"])
-        return (open_bytes + whole + rows) / 1e9
+        trimmed = self.ended / self.ended_markets + day["candle_days"] + day["candle_hours"]
+        return (open_bytes + whole + SETTLING * settings.ended_market_days * trimmed) / 1e9
 
 
 async def run() -> list[Result]:

@@ -34,25 +34,28 @@ Step = Callable[[db.Connection], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The database in bytes: its files, what of them holds rows (an estimate), what a day of snapshots adds."""
+    """The database in bytes: its files, what of them holds rows (an estimate), a snapshot, what a day of them adds."""
 
     files: int
     live: int
-    day: int
+    snapshot: float
+    day: float
     tables: list[TableSize]
 
     @property
-    def needed(self) -> int:
+    def needed(self) -> float:
         """What must fit at the end of the day: deleted space is used again and not given back."""
         return self.live + self.day
 
     def summary(self) -> dict[str, Any]:
-        tables = {table.name: [table.rows, _mb(table.bytes), _mb(table.live_bytes)] for table in self.tables}
         return {
             "database_mb": _mb(self.files),
             "live_mb": _mb(self.live),
             "day_mb": _mb(self.day),
-            "rows_mb_live_mb": dict(list(tables.items())[:SHOWN_TABLES]),
+            "tables": {
+                table.name: {"rows": table.rows, "mb": _mb(table.bytes), "live_mb": _mb(table.live_bytes)}
+                for table in self.tables[:SHOWN_TABLES]
+            },
         }
 
 
@@ -195,27 +198,24 @@ async def _measure(run: Run[CollectSettings]) -> Size:
     async with run.transaction() as connection:
         files = await upkeeping.database_bytes(connection)
         tables = await upkeeping.table_sizes(connection)
-        rows = await upkeeping.snapshots_since(connection, run.now - _DAY, _timeout_s(run))
+        a_day = await upkeeping.snapshots_since(connection, run.now - _DAY, _timeout_s(run))
     snapshots = next(table for table in tables if table.name == "market_snapshots")
     live = files - sum(table.bytes - table.live_bytes for table in tables)
-    day = rows * snapshots.live_bytes // snapshots.rows if snapshots.rows else 0
-    return Size(files, live, day, tables)
+    each = snapshots.live_bytes / max(1, snapshots.rows)
+    return Size(files, live, each, a_day * each, tables)
 
 
 async def _hold_budget(run: Run[CollectSettings], size: Size) -> tuple[Size, dict[str, Any]]:
-    """Shortens what is kept of snapshots until the estimate fits: ended markets first, then the oldest days."""
-    settings = run.settings
-    budget = settings.disk_budget_gb * 1e9
+    """Shortens what is kept of snapshots until the estimate fits: of ended markets first, then the oldest days."""
+    settings, counts = run.settings, Counter[str]()
+    budget, kept_days = settings.disk_budget_gb * 1e9, settings.retention_days
     if not budget:
         return size, {}
-    counts, kept_days = Counter[str](), settings.retention_days
     if size.needed > budget:
         counts += await _trim_ended(run, run.now)
-        size = await _measure_again(run)
-    while size.needed > budget and kept_days > settings.retention_min_days:
+    while size.needed - counts["snapshots"] * size.snapshot > budget and kept_days > settings.retention_min_days:
         kept_days -= 1
         counts["snapshots"] += await _delete_snapshots(run, run.now - kept_days * _DAY)
-        size = await _measure_again(run)
     if counts:
         await _vacuum(run)
         size = await _measure(run)
@@ -225,14 +225,6 @@ async def _hold_budget(run: Run[CollectSettings], size: Size) -> tuple[Size, dic
     elif size.files > budget:
         log.error("the database's files are above the budget: only VACUUM FULL returns their free space", extra=said)
     return size, said | {"held": max(size.needed, size.files) <= budget}
-
-
-async def _measure_again(run: Run[CollectSettings]) -> Size:
-    """After deleting: what ANALYZE counts is what a VACUUM would leave."""
-    for table in ("market_snapshots", "market_latest", "markets"):
-        async with run.transaction() as connection:
-            await upkeeping.analyze(connection, table, _timeout_s(run))
-    return await _measure(run)
 
 
 def _timeout_s(run: Run[CollectSettings]) -> float:
