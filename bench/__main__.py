@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import collecting, detection, history, storage
+from bench import collecting, detection, disk, history, storage, traffic
 from bench.result import Result
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -22,6 +22,14 @@ BENCHES: dict[tuple[str, ...], Callable[[], Coroutine[None, None, list[Result]]]
     ("history_read_ms_100k", "history_read_mb_100k"): history.run,
     ("collect_vs_floor", "collect_peak_mb", "collect_wire_mb"): collecting.against_floor,
     ("collect_growth",): collecting.growth,
+    (
+        "disk_bytes_per_market_day",
+        "disk_bytes_per_market",
+        "disk_bytes_per_ended_market",
+        "disk_wal_bytes_per_market_day",
+        "disk_gb_100k",
+    ): disk.run,
+    ("traffic_usd_month_20k", "traffic_usd_month_100k"): traffic.run,
 }
 
 

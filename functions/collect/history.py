@@ -32,7 +32,13 @@ async def append(run: Run[CollectSettings], platform: Platform, changes: Sequenc
 
 
 async def rebuild(run: Run[CollectSettings], platform: Platform, since: datetime) -> None:
-    """Makes the columns from `since` to now anew from stored snapshots: the past was filled in between them."""
+    """Makes the columns from `since` to now anew from stored snapshots: the past was filled in between them.
+
+    What retention has deleted stays as it was told when it was there.
+    """
+    async with run.transaction() as connection:
+        raw_since = await history.raw_since(connection)
+    since = max(since, raw_since) if raw_since else since
     at: datetime | None = None
     end = since.replace(minute=0, second=0, microsecond=0)
     while end < run.now:

@@ -12,6 +12,7 @@ import pytest
 
 from analyze.detecting import HOURS, read_history
 from collect import backfill, history, sweep
+from core.models import PLATFORMS
 from core.queries import analyzing
 from core.runtime import Run
 from core.settings import CollectSettings
@@ -108,9 +109,21 @@ async def test_backfilled_hours_are_in_the_history_and_a_second_time_changes_not
     filled = await prices()
     assert np.median(np.isfinite(filled).sum(axis=1)) > 48
     columns = await pool.fetch("SELECT * FROM history_columns ORDER BY 1, 2")
-    for platform in ("kalshi", "polymarket"):
+    for platform in PLATFORMS:
         await history.rebuild(past, platform, run.now - timedelta(days=past.settings.backfill_days))
     again = await pool.fetch("SELECT * FROM history_columns ORDER BY 1, 2")
     assert [tuple(row)[:4] for row in again] == [tuple(row)[:4] for row in columns]
     assert again == columns
     assert np.array_equal(await prices(), filled, equal_nan=True)
+
+
+async def test_columns_of_a_time_whose_snapshots_are_deleted_stay(make_run: MakeRun, replay: Replay, pool: Any) -> None:
+    run = await collect(make_run, replay, START - timedelta(days=3))
+    later = await collect(make_run, replay, START)
+    await pool.execute("DELETE FROM market_snapshots WHERE time = $1", run.now)
+    await pool.execute("UPDATE candle_progress SET raw_day = $1", START.date())
+    before = await pool.fetch("SELECT * FROM history_columns WHERE ended_at = $1", run.now)
+    for platform in PLATFORMS:
+        await history.rebuild(later, platform, run.now - timedelta(days=1))
+    assert await pool.fetch("SELECT * FROM history_columns WHERE ended_at = $1", run.now) == before
+    assert len(before) == 2

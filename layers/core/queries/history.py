@@ -47,6 +47,14 @@ async def last_column(connection: Connection, platform: Platform) -> datetime | 
     return end
 
 
+async def raw_since(connection: Connection) -> datetime | None:
+    """Before it snapshots were deleted, so nothing can be made from them; None while all are there."""
+    since: datetime | None = await connection.fetchval(
+        "SELECT raw_day::timestamp AT TIME ZONE 'UTC' FROM candle_progress WHERE raw_day > '-infinity'"
+    )
+    return since
+
+
 async def snapshot_times(
     connection: Connection, platform: Platform, since: datetime, until: datetime, timeout_s: float
 ) -> list[datetime]:
