@@ -117,9 +117,13 @@ async def check_history(run: Run[CollectSettings]) -> None:
         wrong = compared = 0
         for age in (0, 5, 20):
             rows = await connection.fetch(
-                "SELECT DISTINCT ON (platform, market_id) platform, market_id, price::float8 FROM market_snapshots "
-                "WHERE time <= $1 AND time > $1::timestamptz - interval '75 minutes' "
-                "ORDER BY platform, market_id, time DESC",
+                """
+                SELECT DISTINCT ON (s.platform, s.market_id) s.platform, s.market_id, s.price::float8
+                FROM (SELECT platform, max(ended_at) AS at FROM history_columns WHERE ended_at <= $1 GROUP BY 1) AS last
+                JOIN market_snapshots s ON s.platform = last.platform AND s.time <= last.at
+                    AND s.time > last.at - interval '75 minutes'
+                ORDER BY s.platform, s.market_id, s.time DESC
+                """,
                 run.now - timedelta(hours=age),
             )
             stored = {(row["platform"], row["market_id"]): row["price"] for row in rows}

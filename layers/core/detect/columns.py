@@ -148,7 +148,8 @@ def hours_of(
 
     `price` is theirs now, NaN where unknown. Hour T-1 ends at `now`. An hour without any column is NaN in both. The
     last hour's volume is what was counted, NaN unless its columns cover that hour to ten minutes; an earlier one is a
-    rate over the time its columns cover, NaN where that is less than half an hour. Over a gap it is NaN.
+    rate over the time its columns cover, NaN where that is less than half an hour. Over a gap it is NaN. An hour's
+    price is that of its last column: where clock hours are merged, of the last full clock hour in it.
     """
     row_of = np.full(int(max(numbers.max(initial=0), *(c.numbers.max(initial=0) for c in columns), 0)) + 1, -1)
     row_of[numbers] = np.arange(len(numbers))
