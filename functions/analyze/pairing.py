@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 _POLYMARKET_FEE_STEP = Decimal("0.00001")
 _MIN_POLYMARKET_SHARES = 5
 _BELIEVABLE_PCT = 100  # above it the books are not of one bet, or not of now
-_AT_ONCE = 4  # few, so that the slower venue's pace does not pull a pair's two books apart
+_AT_ONCE = 3  # few, so that the slower venue's pace does not pull a pair's two books apart
 _GIVE_UP_AFTER = 3
 _MOST_QUOTED = 200  # the widest gaps first: books are read at the venues' pace, and the analyst comes after
 

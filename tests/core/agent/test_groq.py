@@ -64,7 +64,7 @@ def one_line_without_the_key(error: BaseException) -> bool:
 async def test_an_answer_comes_with_its_model_tokens_and_cost(groq: str) -> None:
     reply = await explain(groq)
     assert reply.model == f"stand-in:{MODEL}"
-    assert reply.answer.suggested_position == "YES"
+    assert reply.answer.suggested_position == "WAIT", "an edge at 46 in 100 is no bet"
     assert reply.prompt_tokens > 0
     assert reply.completion_tokens > 0
     assert reply.cached_tokens == 0
