@@ -25,7 +25,7 @@ from core.cache import make_cache
 from core.http import open_client
 from core.runtime import JOBS, Run
 from core.settings import CollectSettings, load
-from local.kit import DATA, ROOT, Kit, MovingClock, free_port
+from local.kit import DATA, ROOT, Kit, MovingClock, free_port, reset_folder
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SPEED = 60  # a quarter of an hour in 15 s, so that a cycle finds what a cycle finds
@@ -55,7 +55,9 @@ class Bench:
 
 @contextmanager
 def venues(markets: int) -> Iterator[Bench]:
-    with Kit(DATA / "bench-collect") as kit:
+    folder = DATA / "bench-collect"
+    reset_folder(folder)
+    with Kit(folder) as kit:
         kit.start_storage()
         clock, port = MovingClock(START, time.time(), SPEED), free_port()
         url = f"http://127.0.0.1:{port}"

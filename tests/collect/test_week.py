@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -46,6 +47,7 @@ async def test_a_week_leaves_no_gap_no_duplicate_and_a_bounded_database(
     def at(job: str) -> Run[CollectSettings]:
         return replace(one, job=JOBS[job], now=replay.now, clock=lambda: replay.now)
 
+    logging.disable(logging.CRITICAL)  # pytest keeps every record until the test's end: that is not our memory
     memory, sizes, unread = [], [], Counter[str]()
     lost: dict[str, list[datetime]] = {"kalshi": [], "polymarket": []}
     for cycle in range(CYCLES):
@@ -66,6 +68,7 @@ async def test_a_week_leaves_no_gap_no_duplicate_and_a_bounded_database(
             gc.collect()
             memory.append(psutil.Process().memory_info().rss / 1e6)
             sizes.append(await pool.fetchval("SELECT pg_database_size(current_database())") / 1e6)
+    logging.disable(logging.NOTSET)
     print(f"unread {dict(unread)}, memory MB {memory}, database MB {sizes}")
 
     assert unread["kalshi unlucky"] + unread["polymarket unlucky"] <= CYCLES / 100
