@@ -23,6 +23,7 @@ from collect import sweep
 from core import db
 from core.cache import make_cache
 from core.http import open_client
+from core.models import PLATFORMS
 from core.runtime import JOBS, Run
 from core.settings import CollectSettings, load
 from local.kit import DATA, ROOT, Kit, MovingClock, free_port, reset_folder
@@ -102,6 +103,10 @@ async def cycle(bench: Bench, settings: CollectSettings) -> tuple[float, dict[st
     return seconds, summary
 
 
+def _total(summary: dict[str, Any], name: str) -> int:
+    return sum(summary[platform][name] for platform in PLATFORMS)
+
+
 async def floor(bench: Bench, settings: CollectSettings) -> tuple[float, int]:
     """The same listings downloaded, decoded, and their bodies copied as they are. Returns (seconds, bytes decoded)."""
     pool = await db.make_pool(settings)
@@ -130,13 +135,13 @@ async def against_floor() -> list[Result]:
     with venues(MARKETS) as bench:
         async with collector(bench) as settings:
             first_s, summary = await cycle(bench, settings)
-            markets = sum(said["markets"] for said in summary.values() if isinstance(said, dict))
+            markets = _total(summary, "markets")
             ours, bare, changed, server_s, size = [], [], [], 0.0, 0
             for turn in range(1, 4):
                 await bench.until(START + (turn + 2) * QUARTER)
                 seconds, summary = await cycle(bench, settings)
                 ours.append(seconds)
-                changed.append(sum(said["snapshots"] for said in summary.values() if isinstance(said, dict)))
+                changed.append(_total(summary, "snapshots"))
                 before = bench.served_cpu_s()
                 seconds, size = await floor(bench, settings)
                 server_s = bench.served_cpu_s() - before
@@ -163,7 +168,7 @@ def _child(bench: Bench) -> list[Result]:
         summary = orjson.loads(process.stdout.read())["summary"]
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    changed = sum(said["snapshots"] for said in summary.values() if isinstance(said, dict))
+    changed = _total(summary, "snapshots")
     peak_mb, wire_mb = usage.ru_maxrss / 1_024, (traffic.sent + traffic.received) / 1e6
     said = f"sent {traffic.sent / 1e6:.2f} MB, received {traffic.received / 1e6:.2f} MB, {changed:,} snapshots"
     return [
@@ -178,7 +183,7 @@ async def growth() -> list[Result]:
         with venues(markets) as bench:
             async with collector(bench) as settings:
                 _, summary = await cycle(bench, settings)
-                found = sum(said["markets"] for said in summary.values() if isinstance(said, dict))
+                found = _total(summary, "markets")
                 seconds = []
                 for turn in range(1, 4):
                     await bench.until(bench.clock.now() + QUARTER if turn > 1 else START + 3 * QUARTER)
