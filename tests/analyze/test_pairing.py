@@ -175,7 +175,7 @@ async def test_a_venue_that_fails_while_quoting_does_not_fail_the_job(
     summary = await pipeline.run(run)
     assert summary["arbitrage"]["not_shown"] == {"book could not be read": summary["pairs"]["same"]}
     assert summary["patterns"] > 0
-    assert [record.getMessage() for record in caplog.records if record.name == "analyze.pairing"] == [
+    assert [record.getMessage() for record in caplog.records if record.name == "analyze.quoting"] == [
         "books could not be read"
     ]
 
