@@ -8,7 +8,7 @@ from datetime import datetime
 
 import asyncpg
 
-from api.access import make_token
+from api.credentials import make_token
 from core.models import Tier
 from core.queries import accounts
 

@@ -11,83 +11,105 @@ from uuid import uuid4
 
 import orjson
 
+from api.ready import Answer
 from api.resources import Resources
 from core.db import Connection
+from core.errors import DatabaseDown
 
 _GENERATION = "generation"
 _SEAL_HEX = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """`load` gives the part's JSON and the moment from which it may not be served; None: it is not worth keeping."""
+class Loaded:
+    """A part's JSON as the database gives it: good until `until`, tellable in need until `void`."""
 
+    body: bytes
+    until: datetime
+    void: datetime
+    worth_keeping: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
     group: str
     entry: str
-    load: Callable[[Connection], Awaitable[tuple[bytes, datetime | None]]]
+    load: Callable[[Connection], Awaitable[Loaded]]
 
 
-async def bodies(resources: Resources, at: datetime, parts: Sequence[Part]) -> list[bytes]:
+async def answers(resources: Resources, at: datetime, parts: Sequence[Part]) -> list[Answer]:
     """The JSON of each part as of `at`: from the cache where it holds what we put there, else from the database.
 
     What publishes drops a group, and its generation with it. A body is sealed with the generation that was there
     before the database was read, so one that was read before a publication and written after it is never served.
+    With the database away, what is past its time but not void is given; else raises DatabaseDown.
     """
     groups = sorted({part.group for part in parts})
     keys = [(group, _GENERATION) for group in groups] + [(part.group, part.entry) for part in parts]
     found = await resources.cache.get_many(keys)
     generations = dict(zip(groups, found, strict=False))
     seals = [_Seal(resources, part, generations[part.group]) for part in parts]
-    have = [seal.opened(value, at) for seal, value in zip(seals, found[len(groups) :], strict=True)]
-    if None in have:
-        await _fill(resources, at, parts, generations, have)
-    return [body for body in have if body is not None]
+    kept = [seal.opened(value) for seal, value in zip(seals, found[len(groups) :], strict=True)]
+    fresh = [None if old is None or not old.since <= at < old.until else old for old in kept]
+    if None not in fresh:
+        return [answer for answer in fresh if answer is not None]
+    try:
+        return await _filled(resources, at, parts, generations, fresh)
+    except DatabaseDown:
+        told = [answer for answer in kept if answer is not None and answer.since <= at < answer.void]
+        if len(told) < len(parts):
+            raise
+        return told
 
 
-async def _fill(
+async def _filled(
     resources: Resources,
     at: datetime,
     parts: Sequence[Part],
     generations: dict[str, bytes | None],
-    have: list[bytes | None],
-) -> None:
-    ttl_s = max(resources.settings.insights_ttl_s, resources.settings.arbitrage_ttl_s)
+    have: list[Answer | None],
+) -> list[Answer]:
+    settings = resources.settings
+    ttl_s = max(settings.insights_ttl_s, settings.arbitrage_ttl_s) + settings.stale_s
     begun = {(group, _GENERATION): uuid4().hex.encode() for group, known in generations.items() if known is None}
     takes = await resources.cache.put_many(begun, ttl_s) if begun else True
-    generations |= {group: generation for (group, _), generation in begun.items()}
+    generations = generations | {group: generation for (group, _), generation in begun.items()}
     entries: dict[tuple[str, str], bytes] = {}
+    whole: list[Answer] = []
     async with resources.connection() as connection:
-        for index, part in enumerate(parts):
-            if have[index] is None:
-                body, until = await part.load(connection)
-                have[index] = body
-                if until is not None:
+        for part, known in zip(parts, have, strict=True):
+            if known is None:
+                read_at = resources.clock()
+                loaded = await part.load(connection)
+                known = Answer(loaded.body, read_at, at, loaded.until, loaded.void)
+                if loaded.worth_keeping:
                     seal = _Seal(resources, part, generations[part.group])
-                    entries[part.group, part.entry] = seal.closed(body, at, until)
+                    entries[part.group, part.entry] = seal.closed(known)
+            whole.append(known)
     if takes:
         await resources.cache.put_many(entries, ttl_s)
+    return whole
 
 
 class _Seal:
-    """Ties a body to its entry, its generation and its time, under our secret: whatever else lies there is a miss."""
+    """Ties a body to its entry, its generation and its times, under our secret: whatever else lies there is a miss."""
 
     def __init__(self, resources: Resources, part: Part, generation: bytes | None) -> None:
         self._key = resources.settings.jwt_secret.get_secret_value().encode()[:64]
         self._place = None if generation is None else orjson.dumps([generation.decode(), part.group, part.entry])
 
-    def closed(self, body: bytes, since: datetime, until: datetime) -> bytes:
-        dated = orjson.dumps([since, until]) + b"\n" + body
+    def closed(self, answer: Answer) -> bytes:
+        dated = orjson.dumps([answer.read_at, answer.since, answer.until, answer.void]) + b"\n" + answer.body
         return self._mark(dated) + dated
 
-    def opened(self, value: bytes | None, at: datetime) -> bytes | None:
+    def opened(self, value: bytes | None) -> Answer | None:
         if value is None or self._place is None:
             return None
         mark, dated = value[:_SEAL_HEX], value[_SEAL_HEX:]
         if not hmac.compare_digest(mark, self._mark(dated)):
             return None
         times, _, body = dated.partition(b"\n")
-        since, until = map(datetime.fromisoformat, orjson.loads(times))
-        return body if since <= at < until else None
+        return Answer(body, *map(datetime.fromisoformat, orjson.loads(times)))
 
     def _mark(self, dated: bytes) -> bytes:
         seal = blake2b(self._place or b"", key=self._key, digest_size=_SEAL_HEX // 2)

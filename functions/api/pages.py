@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from api.access import view_of
+from api.access import need_insights, view_of
 from api.insights import DISCLAIMER, load_insights
 from api.resources import Resources
 from core.models import Tier
 from core.queries import serving
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
 
 MOST = 30
 HEADERS = {
@@ -57,7 +57,7 @@ class FrontPage:
 async def render(resources: Resources) -> str:
     """To the public: what is over. With PREVIEW_TIER: what that tier sees now, and the page says so."""
     now, preview = resources.clock(), resources.settings.preview_tier
-    view = None if preview is None else view_of(Tier(preview), now)
+    view = None if preview is None else need_insights(view_of(Tier(preview), now))
     insights: list[dict[str, Any]] = []
     arbitrage: list[dict[str, Any]] = []
     async with resources.connection() as connection:
@@ -66,7 +66,7 @@ async def render(resources: Resources) -> str:
             arbitrage = await serving.arbitrage_alive(connection, view.as_of, limit=MOST) if view.arbitrage else []
         past = await serving.settled_or_expired(connection, now, MOST)
         fresh = await serving.freshness(connection)
-    return _template().render(
+    return template("page.html").render(
         now=now,
         simulated=resources.settings.clock_start is not None,
         view=view,
@@ -88,13 +88,21 @@ def _seen(value: object) -> object:
     return value.translate(_UNSEEN) if isinstance(value, str) else value
 
 
+def template(name: str) -> Template:
+    """One of the templates, whose escaping is on."""
+    return _environment().get_template(name)
+
+
 @cache
-def _template() -> Template:
+def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    folder = Path(__file__).parent / "templates"
     environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_seen
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_seen,
     )
     environment.filters["cents"] = lambda dollars: "–" if dollars is None else f"{100 * dollars:.1f}¢"
-    return environment.get_template("page.html")
+    return environment

@@ -23,6 +23,7 @@ class _Wire(Protocol):
     async def get(self, keys: Sequence[tuple[str, str]]) -> list[Any]: ...
     async def put(self, entries: dict[tuple[str, str], str], ttl_s: int, renew: bool) -> None: ...
     async def drop(self, groups: list[str]) -> None: ...
+    async def add(self, counter: str, amount: int, ttl_s: int) -> Any: ...
     async def close(self) -> None: ...
 
 
@@ -63,6 +64,13 @@ class Cache:
         if self._wire is None:
             return False
         return await self._try("drop", self._wire.drop(list(groups))) is not _FAILED
+
+    async def add(self, counter: str, amount: int, ttl_s: int) -> int | None:
+        """The counter after `amount` was added; it ends `ttl_s` after its first. None when the cache fails."""
+        if self._wire is None:
+            return None
+        total = await self._try("add", self._wire.add(counter, amount, ttl_s))
+        return total if isinstance(total, int) else None
 
     async def close(self) -> None:
         if self._wire is not None:
@@ -137,6 +145,12 @@ class _RestWire:
     async def drop(self, groups: list[str]) -> None:
         await self._redis.delete(*groups)
 
+    async def add(self, counter: str, amount: int, ttl_s: int) -> Any:
+        pipeline = self._redis.pipeline()
+        pipeline.incrby(counter, amount)
+        pipeline.expire(counter, ttl_s, nx=True)
+        return (await pipeline.exec())[0]
+
     async def close(self) -> None:
         await self._redis.close()
 
@@ -164,6 +178,12 @@ class _RespWire:
 
     async def drop(self, groups: list[str]) -> None:
         await self._redis.delete(*groups)
+
+    async def add(self, counter: str, amount: int, ttl_s: int) -> Any:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.incrby(counter, amount)
+            pipeline.expire(counter, ttl_s, nx=True)
+            return (await pipeline.execute())[0]
 
     async def close(self) -> None:
         await self._redis.aclose()

@@ -5,9 +5,10 @@ OddWonsError
 ├── OutsideError              something that is not ours failed
 │   ├── VenueError            a venue did not answer usefully: VenueDown, VenueAnswerError (VenueForbids)
 │   ├── DatabaseDown          no connection or no answer in time
+│   ├── MailDown              a mail could not be handed over
 │   └── AnalystError          the model's service or its answer: AnalystUnavailable, AnswerRejected
 ├── JobError                  JobFailed, JobOverlap, UnknownJob
-└── RequestError              the caller's: BadRequest, Unauthorized, Forbidden, NotFound, TooLarge
+└── RequestError              the caller's: BadRequest, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, TooMany
 """
 
 from decimal import Decimal
@@ -44,6 +45,12 @@ class VenueForbids(VenueAnswerError):
 
 
 class DatabaseDown(OutsideError):
+    status = 503
+
+
+class MailDown(OutsideError):
+    """No mail server is set, or it did not take the message."""
+
     status = 503
 
 
@@ -105,5 +112,22 @@ class NotFound(RequestError):
     status = 404
 
 
+class Conflict(RequestError):
+    """What is asked for does not go together with what is there."""
+
+    status = 409
+
+
 class TooLarge(RequestError):
     status = 413
+
+
+class TooMany(RequestError):
+    """More requests than are allowed; the next has a chance in `retry_after_s` seconds."""
+
+    status = 429
+
+    def __init__(self, message: str, retry_after_s: int, upgrade_to: str | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.upgrade_to = upgrade_to

@@ -175,16 +175,45 @@ class ServerSettings(Settings):
 class ApiSettings(ServerSettings):
     jwt_secret: SecretStr = Field(min_length=32)
     jwt_algorithm: Literal["HS256"] = "HS256"
+    access_token_expire_minutes: int = Field(default=30, ge=1, le=1_440)
+    refresh_token_days: int = Field(default=30, ge=1, le=365)
+    password_hashes_at_once: int = Field(default=1, ge=1, le=16, description="19 MiB and some 30 ms of a core each")
+    public_url: str = Field(default="http://127.0.0.1:8000", description="where links in mails lead")
+    forwarded_hops: int = Field(default=0, ge=0, le=5, description="proxies before us that name their caller")
+    smtp_host: str | None = Field(default=None, description="without it accounts cannot be opened by mail")
+    smtp_port: int = Field(default=587, ge=1, le=65_535)
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_timeout_s: float = Field(default=10.0, gt=0, le=60)
+    mail_from: str = "OddWons <no-reply@localhost>"
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="whose pages may read answers in a browser; comma-separated"
     )
-    tier_fresh_s: float = Field(default=5.0, ge=0, le=60)
+    tier_fresh_s: float = Field(default=4.0, ge=0, le=5, description="a downgrade counts within it everywhere")
     tier_grace_s: float = Field(default=300.0, ge=0, le=3_600, description="with the database away")
     preview_tier: Literal["basic", "premium", "pro"] | None = Field(
         default=None, description="whose view the page shows to anyone; for the local kit, refused in production"
     )
     insights_ttl_s: int = Field(default=300, ge=1, le=86_400)
     arbitrage_ttl_s: int = Field(default=60, ge=1, le=86_400)
+    stale_s: int = Field(default=300, ge=0, le=3_600, description="answers past their time, with the database away")
+    ready_s: float = Field(default=2.0, ge=0, le=10, description="answers in memory, before the cache is asked again")
+    ready_mb: int = Field(default=32, ge=1, le=4_096, description="of answers in memory")
+    request_timeout_s: float = Field(default=15.0, gt=0, le=120)
+    request_max_body_kb: int = Field(default=64, ge=1, le=10_240)
+    requests_free: int = Field(default=30, ge=1, description="a minute, over all instances")
+    requests_basic: int = Field(default=60, ge=1)
+    requests_premium: int = Field(default=120, ge=1)
+    requests_pro: int = Field(default=600, ge=1)
+    requests_anonymous: int = Field(default=60, ge=1, description="a minute and address")
+    login_attempts: int = Field(default=10, ge=1, description="a minute, of an address and for an account each")
+    analyses_per_day: int = Field(default=20, ge=0, description="that a pro user may ask for")
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_public(cls, value: str) -> str:
+        return _web_address(value).rstrip("/")
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -17,8 +17,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from redis import Redis
 
-from api.access import make_token
 from api.app import make_app
+from api.credentials import make_token
 from core import db
 from core.models import Tier
 from core.queries import accounts
@@ -97,6 +97,7 @@ async def make_api(database_url: str, rest_url: str, valkey: Redis, pool: db.Poo
             "upstash_redis_rest_url": rest_url,
             "upstash_redis_rest_token": REST_TOKEN,
             "cache_timeout_s": 10,
+            "ready_s": 0,
         }
         clock = clock or Clock()
         app = make_app(ApiSettings(**(settings | overrides)), clock)

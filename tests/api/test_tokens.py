@@ -12,7 +12,7 @@ from uuid import uuid4
 import jwt
 import pytest
 
-from api.access import ISSUER
+from api.credentials import ISSUER
 from core import db
 from core.models import Tier
 from tests.api.conftest import INSIGHTS, SECRET, Api, MakeApi

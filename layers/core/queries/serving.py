@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from core.db import Connection
@@ -19,21 +19,32 @@ FROM ai_insights i JOIN markets m USING (platform, market_id)
 """
 
 
+# The best first. The same order in every page, so that one ends where the next begins.
+_KEYS = """
+array_position(ARRAY['STRONG_BET', 'GOOD_BET', 'CAUTION', 'AVOID'], {i}.ai_recommendation),
+coalesce(-{i}.net_edge_cents, 'Infinity'), coalesce(-{i}.confidence_score, 'Infinity'),
+-extract(epoch FROM {i}.created_at), {i}.id
+"""
+_ORDER, _LAST = _KEYS.format(i="i"), _KEYS.format(i="last")
+
+
 async def insights_alive(
-    connection: Connection, at: datetime, category: str | None = None, limit: int = 500
+    connection: Connection, at: datetime, category: str | None = None, limit: int = 500, after: str | None = None
 ) -> list[dict[str, Any]]:
-    """Insights that stood at `at`: published by then and not yet over, the best first."""
-    rows = await connection.fetch(
-        f"""{_INSIGHT}
-        WHERE i.created_at <= $1 AND i.expires_at > $1 AND (i.ended_at IS NULL OR i.ended_at > $1)
-          AND ($2::text IS NULL OR i.category = $2)
-        ORDER BY array_position(ARRAY['STRONG_BET', 'GOOD_BET', 'CAUTION', 'AVOID'], i.ai_recommendation),
-                 i.net_edge_cents DESC NULLS LAST, i.confidence_score DESC NULLS LAST, i.created_at DESC, i.id
-        LIMIT $3""",
-        at,
-        category,
-        limit,
-    )
+    """Insights that stood at `at`: published by then and not yet over, the best first; those behind `after`, an id.
+
+    What is asked for is spelt out in the statement: a plan for all cases would use the index of none.
+    """
+    arguments: list[Any] = [at, limit]
+    wanted = "i.created_at <= $1 AND least(i.expires_at, i.ended_at) > $1"
+    if category is not None:
+        arguments.append(category)
+        wanted += f" AND i.category = ${len(arguments)}"
+    if after is not None:
+        arguments.append(after)
+        last = f"SELECT {_LAST} FROM ai_insights last WHERE last.id = ${len(arguments)}::uuid"  # noqa: S608
+        wanted += f" AND ({_ORDER}) > ({last})"
+    rows = await connection.fetch(f"{_INSIGHT} WHERE {wanted} ORDER BY {_ORDER} LIMIT $2", *arguments)
     return [dict(row) for row in rows]
 
 
@@ -51,7 +62,9 @@ async def insights_by_id(
     return [dict(row) for row in rows]
 
 
-async def arbitrage_alive(connection: Connection, at: datetime, limit: int = 200) -> list[dict[str, Any]]:
+async def arbitrage_alive(
+    connection: Connection, at: datetime, limit: int = 200, after: str | None = None
+) -> list[dict[str, Any]]:
     """Opportunities that stood at `at`, each with the time its books were read, the widest edge first."""
     rows = await connection.fetch(
         """
@@ -60,11 +73,47 @@ async def arbitrage_alive(connection: Connection, at: datetime, limit: int = 200
                cost_usd::float8, shares::float8, execution_steps, risks, settlement_risk,
                confidence_score::float8 AS confidence, quoted_at, first_seen_at, expires_at
         FROM arbitrage_opportunities
-        WHERE quoted_at <= $1 AND expires_at > $1 AND (withdrawn_at IS NULL OR withdrawn_at > $1)
-        ORDER BY edge_percentage DESC, id LIMIT $2
+        WHERE quoted_at <= $1 AND least(expires_at, withdrawn_at) > $1
+          AND ($3::uuid IS NULL OR (-edge_percentage, id) >
+               (SELECT -last.edge_percentage, last.id FROM arbitrage_opportunities last WHERE last.id = $3))
+        ORDER BY -edge_percentage, id LIMIT $2
         """,
         at,
         limit,
+        after,
+    )
+    return [dict(row) for row in rows]
+
+
+async def insight(connection: Connection, insight_id: str, at: datetime) -> dict[str, Any] | None:
+    """One insight as it was known at `at`, with when it ended if that was by then; None if published later."""
+    row = await connection.fetchrow(
+        f"""
+        SELECT i.*, CASE WHEN a.ended_at <= $2 THEN a.ended_at END AS ended_at,
+               CASE WHEN m.status = 'final' AND m.status_seen_at <= $2 THEN m.result END AS outcome,
+               coalesce(m.status = 'final' AND m.status_seen_at <= $2, false) AS settled
+        FROM ({_INSIGHT} WHERE i.id = $1::uuid AND i.created_at <= $2) AS i
+        JOIN ai_insights a ON a.id = i.id::uuid JOIN markets m ON m.platform = i.platform AND m.market_id = i.market_id
+        """,  # noqa: S608  a constant of our own
+        insight_id,
+        at,
+    )
+    return None if row is None else dict(row)
+
+
+async def prices(
+    connection: Connection, platform: str, market_id: str, since: datetime, until: datetime
+) -> list[dict[str, Any]]:
+    """Hourly closes in [since, until), the oldest first."""
+    rows = await connection.fetch(
+        """
+        SELECT bucket AS time, close::float8 AS price, volume::float8 FROM candles_hourly
+        WHERE platform = $1 AND market_id = $2 AND bucket >= $3 AND bucket < $4 ORDER BY bucket
+        """,
+        platform,
+        market_id,
+        since,
+        until,
     )
     return [dict(row) for row in rows]
 
@@ -77,6 +126,19 @@ async def latest_digest(connection: Connection, at: datetime) -> dict[str, Any] 
         FROM digests WHERE created_at <= $1 ORDER BY day DESC LIMIT 1
         """,
         at,
+    )
+    return None if row is None else dict(row)
+
+
+async def digest_of(connection: Connection, day: date, at: datetime) -> dict[str, Any] | None:
+    row = await connection.fetchrow(
+        """
+        SELECT day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities, watchlist,
+               insight_ids::text[], model
+        FROM digests WHERE created_at <= $1 AND day = $2
+        """,
+        at,
+        day,
     )
     return None if row is None else dict(row)
 
