@@ -1,4 +1,4 @@
-"""The two pages that mailed links lead to. Mail scanners follow links, so a link does nothing: its page's button does."""
+"""The two pages that mailed links lead to. Mail scanners follow links, so it takes a button to do what one is for."""
 
 from __future__ import annotations
 

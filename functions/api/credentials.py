@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 from dataclasses import dataclass
@@ -30,7 +31,10 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Key:
+    """An API key, which by itself proves nothing but that somebody knows it."""
+
     sha256: bytes
+    expires_at: float = math.inf
 
 
 def proof_of(authorization: bytes, settings: ApiSettings) -> Claims | Key:

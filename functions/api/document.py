@@ -145,6 +145,19 @@ def _problem_content() -> dict[str, Any]:
     return {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
+def shape(schema: dict[str, Any]) -> str:
+    """A schema in a few words."""
+    if "$ref" in schema:
+        return str(schema["$ref"]).rsplit("/", 1)[1]
+    if "anyOf" in schema:
+        return " or ".join(map(shape, schema["anyOf"]))
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    if schema.get("type") == "array":
+        return f"[{shape(schema['items'])}]"
+    return str(schema.get("const") or schema.get("format") or schema.get("type", "any"))
+
+
 async def get_docs(request: Request) -> HTMLResponse:
     """The document as a page: no script, no third party."""
     document = request.app.openapi()
@@ -154,6 +167,6 @@ async def get_docs(request: Request) -> HTMLResponse:
         for method, operation in item.items()
     ]
     page = template("docs.html").render(
-        about=document["info"], operations=operations, schemas=document["components"]["schemas"]
+        about=document["info"], operations=operations, schemas=document["components"]["schemas"], shape=shape
     )
     return HTMLResponse(page, headers=HEADERS)

@@ -55,9 +55,11 @@ class Api:
                 self.users[tier] = await accounts.upsert_user(connection, f"{tier}@example.com", tier, NOW)
         return self.users[tier]
 
+    async def signed_in(self, tier: Tier) -> dict[str, str]:
+        return {"authorization": f"Bearer {make_token(await self.user(tier), SECRET, time.time(), 30)}"}
+
     async def get(self, tier: Tier, path: str = INSIGHTS, **query: str) -> httpx.Response:
-        token = make_token(await self.user(tier), SECRET, time.time(), 30)
-        return await self.http.get(path, params=query, headers={"authorization": f"Bearer {token}"})
+        return await self.http.get(path, params=query, headers=await self.signed_in(tier))
 
     async def body(self, tier: Tier, **query: str) -> dict[str, Any]:
         answer = await self.get(tier, **query)

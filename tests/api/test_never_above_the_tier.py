@@ -18,9 +18,9 @@ from tests.conftest import NOW
 
 PAID = [Tier.BASIC, Tier.PREMIUM, Tier.PRO]
 KEYS = {
-    Tier.BASIC: {"insights", "refresh", "disclaimer", "upgrade_prompt"},
-    Tier.PREMIUM: {"insights", "arbitrage", "refresh", "disclaimer"},
-    Tier.PRO: {"insights", "arbitrage", "deep_analysis", "refresh", "disclaimer"},
+    Tier.BASIC: {"insights", "refresh", "disclaimer", "upgrade_prompt", "next_cursor"},
+    Tier.PREMIUM: {"insights", "arbitrage", "refresh", "disclaimer", "next_cursor"},
+    Tier.PRO: {"insights", "arbitrage", "deep_analysis", "refresh", "disclaimer", "next_cursor"},
 }
 CATEGORIES = ["Politics"]
 
@@ -152,7 +152,7 @@ async def test_no_field_id_or_count_above_the_callers_tier(
 ) -> None:
     await connection.execute("TRUNCATE ai_insights, markets, arbitrage_opportunities, digests CASCADE")
     valkey.flushall()
-    world = World(await make_api(clock=Clock(NOW), tier_fresh_s=60), connection, valkey)
+    world = World(await make_api(clock=Clock(NOW), tier_fresh_s=5), connection, valkey)
     for step, reads in story:
         await world.step(*step)
         for tier, category in reads:

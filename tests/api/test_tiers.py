@@ -29,9 +29,9 @@ async def test_free_is_told_what_to_upgrade_to(api: Api, connection: db.Connecti
 @pytest.mark.parametrize(
     ("tier", "keys", "refresh"),
     [
-        (Tier.BASIC, {"insights", "refresh", "disclaimer", "upgrade_prompt"}, "daily"),
-        (Tier.PREMIUM, {"insights", "arbitrage", "refresh", "disclaimer"}, "hourly"),
-        (Tier.PRO, {"insights", "arbitrage", "deep_analysis", "refresh", "disclaimer"}, "real-time"),
+        (Tier.BASIC, {"insights", "refresh", "disclaimer", "upgrade_prompt", "next_cursor"}, "daily"),
+        (Tier.PREMIUM, {"insights", "arbitrage", "refresh", "disclaimer", "next_cursor"}, "hourly"),
+        (Tier.PRO, {"insights", "arbitrage", "deep_analysis", "refresh", "disclaimer", "next_cursor"}, "real-time"),
     ],
 )
 async def test_an_answer_has_the_keys_of_its_tier_and_no_others(
@@ -48,10 +48,10 @@ async def test_an_answer_has_the_keys_of_its_tier_and_no_others(
 
 
 @pytest.mark.parametrize("tier", PAID)
-async def test_an_answer_is_for_one_reader_and_is_not_stored_on_its_way(api: Api, tier: Tier) -> None:
+async def test_an_answer_is_for_one_reader_and_is_asked_for_again_each_time(api: Api, tier: Tier) -> None:
     answer = await api.get(tier)
-    assert answer.headers["cache-control"] == "private, no-store"
-    assert "etag" not in answer.headers
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert answer.headers["vary"] == "authorization, accept-encoding"
 
 
 async def test_basic_has_nothing_before_the_first_digest(api: Api, connection: db.Connection) -> None:

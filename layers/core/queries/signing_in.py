@@ -14,28 +14,25 @@ Purpose = Literal["verify", "reset"]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A living account as a credential finds it."""
+    """A living account as a credential finds it. Tokens without a session older than `tokens_from` are void."""
 
     user_id: str
     tier: Tier
+    tokens_from: datetime | None = None
 
 
-async def standing_of_token(
-    connection: Connection, user_id: str, session_id: str | None, issued_at: datetime
-) -> Standing | None:
-    """None when the user is gone, the session was ended, or all tokens of that time were called back."""
+async def standing_of_session(connection: Connection, user_id: str, session_id: str | None) -> Standing | None:
+    """None when the user is gone or the session was ended."""
     row = await connection.fetchrow(
         """
-        SELECT u.id::text, u.tier FROM users u
-        WHERE u.id = $1::uuid AND u.deleted_at IS NULL
-          AND CASE WHEN $2::uuid IS NULL THEN u.tokens_from IS NULL OR u.tokens_from <= $3 ELSE EXISTS (
-              SELECT FROM sessions s WHERE s.id = $2::uuid AND s.user_id = u.id AND s.revoked_at IS NULL) END
+        SELECT u.id::text, u.tier, u.tokens_from FROM users u
+        WHERE u.id = $1::uuid AND u.deleted_at IS NULL AND ($2::uuid IS NULL OR EXISTS (
+            SELECT FROM sessions s WHERE s.id = $2::uuid AND s.user_id = u.id AND s.revoked_at IS NULL))
         """,
         user_id,
         session_id,
-        issued_at,
     )
-    return None if row is None else Standing(row["id"], Tier(row["tier"]))
+    return None if row is None else Standing(row["id"], Tier(row["tier"]), row["tokens_from"])
 
 
 async def standing_of_key(connection: Connection, secret_sha256: bytes) -> Standing | None:
