@@ -35,14 +35,15 @@ async def insert_insights(connection: Connection, *, alive: int, ended: int) -> 
                'volume_surge', 71.5, 'C' || n % $4,
                (ARRAY['STRONG_BET', 'GOOD_BET', 'CAUTION', 'AVOID'])[1 + n % 4], 40 + n % 60, 'unproven',
                'Buy NO at 41¢: the move came on thin volume after a drift of six hours.',
-               'The price rose by eleven cents in six hours while hardly anything was traded, and no other market moved.',
+               'The price rose by eleven cents in six hours while hardly anything was traded.',
                '["The hearing may be moved.", "The book is thin above 44¢."]', 'NO',
                'A drift on thin volume, as of which most reverted within a day.', 'HOURS', n % 70 / 10.0,
                '[{"id": "F1", "name": "no_price", "label": "NO costs", "value": "41", "unit": "¢"},
                  {"id": "F2", "name": "volume_24h", "label": "Traded in a day", "value": "1200", "unit": "contracts"},
                  {"id": "F3", "name": "change_6h", "label": "Moved in six hours", "value": "11", "unit": "¢"}]',
                n, '{}', 0.59, 'bench', '1', 1, 0, 1, 0.0001,
-               CASE WHEN n <= $1 THEN $5::timestamptz - interval '1 hour' ELSE $5 - interval '2 days' - n * interval '30 s' END,
+               CASE WHEN n <= $1 THEN $5::timestamptz - interval '1 hour'
+                    ELSE $5 - interval '2 days' - n * interval '30 s' END,
                CASE WHEN n <= $1 THEN $5 + interval '20 hours' ELSE $5 - interval '1 day' - n * interval '30 s' END,
                CASE WHEN n <= $1 THEN 'active' ELSE 'expired' END
         FROM generate_series(1, $2) AS n

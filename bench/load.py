@@ -37,15 +37,14 @@ def load(port: int, path: str, tokens: list[str], folder: Path, *, seconds: floa
     plan.write_text(
         json.dumps({"port": port, "path": path, "tokens": tokens, "seconds": seconds, "connections": connections})
     )
-    done = subprocess.run([sys.executable, "-m", "bench.load", str(plan)], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "bench.load", str(plan)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  ourselves
     return Load(**json.loads(done.stdout))
 
 
 def main(plan: dict[str, Any]) -> dict[str, Any]:
-    requests = [
-        f"GET {plan['path']} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-        for token in plan["tokens"] or ["none"]
-    ]
+    head = f"GET {plan['path']} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nAuthorization: Bearer "
+    requests = [f"{head}{token}\r\n\r\n".encode() for token in plan["tokens"]]
     poll, sockets = select.epoll(), {}
     for _ in range(plan["connections"]):
         connection = socket.create_connection(("127.0.0.1", plan["port"]))
@@ -91,7 +90,7 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def _first(connection: socket.socket, request: bytes) -> dict[bytes, int]:
-    """One answer, which tells how long those like it are: reading each one's headers would cost more than the server."""
+    """One answer, which tells how long those like it are: to read each one's headers would take too long."""
     connection.sendall(request)
     data = b""
     while (end := data.find(b"\r\n\r\n")) < 0:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -55,7 +56,7 @@ class Accounts:
                     await signing_in.set_password(connection, user_id, hashed)
             if user_id is not None:
                 link = await self._link(connection, user_id, "verify", _VERIFY_LIFE)
-        return lambda: self._send(email, *(_welcome(link) if link else _known_already(self._settings.public_url)))
+        return partial(self._send, email, *(_welcome(link) if link else _known_already(self._settings.public_url)))
 
     async def verify(self, token: str) -> None:
         """Raises BadRequest for a link that is not good (any more)."""
@@ -105,8 +106,8 @@ class Accounts:
             known = await signing_in.user_by_email(connection, email)
         if known is None:
             # As long as a mail takes, on hosts where the answer waits for what comes after it.
-            return lambda: asyncio.sleep(self._mail_took_s)
-        return lambda: self._send_reset(email, str(known["id"]))
+            return partial(asyncio.sleep, self._mail_took_s)
+        return partial(self._send_reset, email, str(known["id"]))
 
     async def _send_reset(self, email: str, user_id: str) -> None:
         async with self.doorway.resources.transaction() as connection:
