@@ -132,7 +132,7 @@ def _complete(operation: dict[str, Any], *, secured: bool) -> None:
         operation["security"] = [{"bearer": []}]
         operation["responses"].setdefault("401", {"description": PROBLEMS[401], "content": _problem_content()})
     if "requestBody" in operation:
-        for status in ("408", "413"):
+        for status in ("400", "408", "413"):
             operation["responses"][status] = {"description": PROBLEMS[int(status)], "content": _problem_content()}
     for status, answer in operation["responses"].items():
         if status.startswith("2") and name in EXAMPLES:

@@ -81,8 +81,6 @@ class Ready:
 
 def takes_gzip(accepts: bytes) -> bool:
     """Whether an Accept-Encoding names gzip without refusing it."""
-    if b"gzip" not in accepts:
-        return False
     for coding in accepts.lower().split(b","):
         name, _, weight = coding.partition(b";")
         if name.strip() == b"gzip":

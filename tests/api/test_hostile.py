@@ -1,0 +1,142 @@
+"""Bodies, headers and connections that mean no good: refused clearly, and others are not affected."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+
+import pytest
+
+from core.models import Tier
+from tests.api.conftest import INSIGHTS, Api, MakeApi
+from tests.conftest import served
+
+LOGIN = "/api/v1/auth/login"
+
+
+async def test_a_body_of_ten_megabytes_is_refused_unread(api: Api) -> None:
+    for headers in ({}, {"content-length": "10000000"}):
+        answer = await api.http.post(LOGIN, content=b"x" * 10_000_000, headers=headers)
+        assert answer.status_code == 413
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_body_without_a_length_is_counted_as_it_comes(api: Api) -> None:
+    sent = 0
+
+    async def endless() -> object:
+        nonlocal sent
+        while True:
+            sent += 10_000
+            yield b"x" * 10_000
+
+    answer = await api.http.post(LOGIN, content=endless())
+    assert answer.status_code == 413
+    assert sent < 200_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"null", b"[]", b'"x"', b"\xff\xfe", b'{"email": {}}', b"[" * 20_000, b"1e999",
+     b'{"email":"\\ud800@b.de","password":"x"}', b'{"email":"a@b.de","password":"\\ud800"}',
+     b'{"email":"a@b.de","password":"x","tier":"pro"}'],
+)  # fmt: skip
+async def test_a_body_that_is_no_login_is_refused(api: Api, body: bytes) -> None:
+    answer = await api.http.post(LOGIN, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in (400, 401, 422), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_every_answer_has_a_request_id_and_a_callers_own_is_kept_when_it_is_harmless(api: Api) -> None:
+    ids = set()
+    for path in ("/health", "/nothing", INSIGHTS, "/", "/openapi.json", LOGIN):
+        answer = await api.http.get(path)
+        ids.add(answer.headers["x-request-id"])
+    assert len(ids) == 6
+    kept = await api.http.get("/health", headers={"x-request-id": "my-request.1"})
+    assert kept.headers["x-request-id"] == "my-request.1"
+    for hostile in ("a b", "x" * 65, "a;b", '"', "<script>"):
+        answer = await api.http.get("/health", headers={"x-request-id": hostile})
+        assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["x-request-id"])
+
+
+async def test_two_authorizations_are_none(api: Api) -> None:
+    good = (await api.signed_in(Tier.PRO))["authorization"]
+    answer = await api.http.get(INSIGHTS, headers=[("authorization", good), ("authorization", good)])
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("hops", [0, 1])
+async def test_an_address_is_believed_only_from_as_many_proxies_as_there_are(make_api: MakeApi, hops: int) -> None:
+    api = await make_api(forwarded_hops=hops, login_attempts=2, upstash_redis_rest_url=None)
+    body = {"email": "a@b.de", "password": "x"}
+    codes = []
+    for n in range(4):
+        headers = {"x-forwarded-for": f"10.0.0.{n}, 192.0.2.{n}"}
+        sent = body | {"email": f"a{n}@b.de"}
+        codes.append((await api.http.post(LOGIN, json=sent, headers=headers)).status_code)
+    assert codes == ([401] * 4 if hops else [401, 401, 429, 429])
+
+
+async def test_an_answer_that_takes_too_long_is_a_503(make_api: MakeApi) -> None:
+    api = await make_api(request_timeout_s=0.05)
+
+    async def slow() -> None:
+        await asyncio.sleep(10)
+
+    api.app.add_api_route("/slow", slow)
+    answer = await api.http.get("/slow")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "x-request-id" in answer.headers
+
+
+async def test_clients_that_send_slowly_are_let_go_and_others_are_served_meanwhile(make_api: MakeApi) -> None:
+    api = await make_api(request_timeout_s=0.5)
+    with served(api.app) as address:
+        host, port = address.removeprefix("http://").split(":")
+        slow = []
+        for _ in range(50):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+            await writer.drain()
+            slow.append((reader, writer))
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200")
+        writer.close()
+        for reader, writer in slow:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+            writer.close()
+
+
+async def test_strangers_are_counted_by_address(make_api: MakeApi) -> None:
+    api = await make_api(requests_anonymous=3, upstash_redis_rest_url=None)
+    codes = [(await api.http.post("/api/v1/auth/verify", json={"token": "x"})).status_code for _ in range(5)]
+    assert codes == [400, 400, 400, 429, 429]
+    assert (await api.http.get("/health")).status_code == 200
+
+
+async def test_liveness_asks_nobody(make_api: MakeApi) -> None:
+    api = await make_api(
+        database_url="postgresql://nobody@127.0.0.1:1/nothing", upstash_redis_rest_url="http://127.0.0.1:1"
+    )
+    assert (await api.http.get("/health/live")).json() == {"status": "ok"}
+    assert (await api.http.get("/health")).status_code == 503
+
+
+async def test_the_document_and_its_page_need_no_third_party(api: Api) -> None:
+    document = (await api.http.get("/openapi.json")).json()
+    page = (await api.http.get("/docs")).text
+    for text in (json.dumps(document), page):
+        assert "cdn" not in text
+        assert not re.search(r"https?://(?!example\.com)", text)
+    assert "<script" not in page
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            assert operation["operationId"] in page
+            assert operation["description"]
+            assert path in page
+    secured = [path for path, item in document["paths"].items() if "security" in next(iter(item.values()))]
+    assert INSIGHTS in secured
+    assert LOGIN not in secured
