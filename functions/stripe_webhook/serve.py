@@ -4,4 +4,5 @@ from core.runtime import configured
 from core.settings import WebhookSettings
 from stripe_webhook.app import make_app
 
-app = make_app(configured(WebhookSettings))
+SETTINGS = configured(WebhookSettings)
+app = make_app(SETTINGS)

@@ -6,6 +6,7 @@ OddWonsError
 │   ├── VenueError            a venue did not answer usefully: VenueDown, VenueAnswerError (VenueForbids)
 │   ├── DatabaseDown          no connection or no answer in time
 │   ├── MailDown              a mail could not be handed over
+│   ├── StripeError           Stripe did not answer usefully: StripeDown, StripeRefuses
 │   └── AnalystError          the model's service or its answer: AnalystUnavailable, AnswerRejected
 ├── JobError                  JobFailed, JobOverlap, UnknownJob
 └── RequestError              the caller's: BadRequest, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, TooMany
@@ -52,6 +53,20 @@ class MailDown(OutsideError):
     """No mail server is set, or it did not take the message."""
 
     status = 503
+
+
+class StripeError(OutsideError):
+    """Stripe did not give a usable answer."""
+
+
+class StripeDown(StripeError):
+    """No answer, an overload or a fault of theirs, after all retries."""
+
+    status = 503
+
+
+class StripeRefuses(StripeError):
+    """Stripe does not take our key or our request, or answers in a shape that we do not know. Retrying is no help."""
 
 
 class AnalystError(OutsideError):

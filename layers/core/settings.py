@@ -172,7 +172,47 @@ class ServerSettings(Settings):
     port: int = Field(default=8000, ge=1, le=65_535)
 
 
-class ApiSettings(ServerSettings):
+class StripeSettings(ServerSettings):
+    """A price's variable may hold several ids, comma-separated: the first is sold, the others are still honoured."""
+
+    stripe_secret_key: SecretStr | None = Field(default=None, description="without it nothing can be bought")
+    stripe_base_url: str = "https://api.stripe.com"
+    stripe_timeout_s: float = Field(default=8.0, gt=0, le=60, description="for one try")
+    stripe_retries: int = Field(default=1, ge=0, le=5)
+    stripe_price_basic: Annotated[tuple[str, ...], NoDecode] = ()
+    stripe_price_premium: Annotated[tuple[str, ...], NoDecode] = ()
+    stripe_price_pro: Annotated[tuple[str, ...], NoDecode] = ()
+    grace_days: int = Field(default=7, ge=0, le=60, description="of access after a payment was due and failed")
+
+    @field_validator("stripe_base_url")
+    @classmethod
+    def _is_stripe(cls, value: str) -> str:
+        return _web_address(value).rstrip("/")
+
+    @field_validator("stripe_price_basic", "stripe_price_premium", "stripe_price_pro", mode="before")
+    @classmethod
+    def _are_prices(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        prices = tuple(price.strip() for price in value.split(","))
+        if not all(prices):
+            raise ValueError("must be ids of prices, comma-separated")
+        return prices
+
+    @model_validator(mode="after")
+    def _prices_differ(self) -> StripeSettings:
+        prices = [self.stripe_price_basic, self.stripe_price_premium, self.stripe_price_pro]
+        every = [price for of_tier in prices for price in of_tier]
+        if len(set(every)) < len(every):
+            raise ValueError("STRIPE_PRICE_BASIC, STRIPE_PRICE_PREMIUM and STRIPE_PRICE_PRO must differ")
+        if self.stripe_secret_key is not None and not all(prices):
+            raise ValueError(
+                "STRIPE_PRICE_BASIC, STRIPE_PRICE_PREMIUM and STRIPE_PRICE_PRO are needed with STRIPE_SECRET_KEY"
+            )
+        return self
+
+
+class ApiSettings(StripeSettings):
     jwt_secret: SecretStr = Field(min_length=32)
     jwt_algorithm: Literal["HS256"] = "HS256"
     access_token_expire_minutes: int = Field(default=30, ge=1, le=1_440)
@@ -209,6 +249,7 @@ class ApiSettings(ServerSettings):
     requests_anonymous: int = Field(default=60, ge=1, description="a minute and address")
     login_attempts: int = Field(default=10, ge=1, description="a minute, of an address and for an account each")
     analyses_per_day: int = Field(default=20, ge=0, description="that a pro user may ask for")
+    trial_days: int = Field(default=0, ge=0, le=730, description="of a user's first subscription; 0: none")
 
     @field_validator("public_url")
     @classmethod
@@ -232,11 +273,12 @@ class ApiSettings(ServerSettings):
         return self
 
 
-class WebhookSettings(ServerSettings):
+class WebhookSettings(StripeSettings):
+    stripe_secret_key: SecretStr
     stripe_webhook_secret: SecretStr = Field(description="several, comma-separated, while one is rolled")
-    stripe_price_basic: str
-    stripe_price_premium: str
-    stripe_price_pro: str
+    stripe_price_basic: Annotated[tuple[str, ...], NoDecode] = Field(min_length=1)
+    stripe_price_premium: Annotated[tuple[str, ...], NoDecode] = Field(min_length=1)
+    stripe_price_pro: Annotated[tuple[str, ...], NoDecode] = Field(min_length=1)
     stripe_tolerance_s: int = Field(default=300, ge=1, le=3_600)
     webhook_max_body_kb: int = Field(default=512, ge=1, le=10_240)
 
@@ -246,12 +288,6 @@ class WebhookSettings(ServerSettings):
         if any(len(secret.strip()) < 8 for secret in value.get_secret_value().split(",")):
             raise ValueError("each of the comma-separated secrets needs 8 characters or more")
         return value
-
-    @model_validator(mode="after")
-    def _prices_differ(self) -> WebhookSettings:
-        if len({self.stripe_price_basic, self.stripe_price_premium, self.stripe_price_pro}) < 3:
-            raise ValueError("STRIPE_PRICE_BASIC, STRIPE_PRICE_PREMIUM and STRIPE_PRICE_PRO must differ")
-        return self
 
 
 S = TypeVar("S", bound=Settings)

@@ -25,7 +25,7 @@ async def standing_of_session(connection: Connection, user_id: str, session_id: 
     """None when the user is gone or the session was ended."""
     row = await connection.fetchrow(
         """
-        SELECT u.id::text, u.tier, u.tokens_from FROM users u
+        SELECT u.id::text, tier_at(u, now()) AS tier, u.tokens_from FROM users u
         WHERE u.id = $1::uuid AND u.deleted_at IS NULL AND ($2::uuid IS NULL OR EXISTS (
             SELECT FROM sessions s WHERE s.id = $2::uuid AND s.user_id = u.id AND s.revoked_at IS NULL))
         """,
@@ -38,7 +38,7 @@ async def standing_of_session(connection: Connection, user_id: str, session_id: 
 async def standing_of_key(connection: Connection, secret_sha256: bytes) -> Standing | None:
     row = await connection.fetchrow(
         """
-        SELECT u.id::text, u.tier FROM api_keys k JOIN users u ON u.id = k.user_id
+        SELECT u.id::text, tier_at(u, now()) AS tier FROM api_keys k JOIN users u ON u.id = k.user_id
         WHERE k.secret_sha256 = $1 AND k.revoked_at IS NULL AND u.deleted_at IS NULL
         """,
         secret_sha256,

@@ -1,0 +1,146 @@
+"""Every subscription we hold against every one that Stripe holds: what differs is repaired and told."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from core.billing import stripe_api
+from core.billing.access import Subscription, access_of
+from core.billing.sync import Books, sync_customer
+from core.errors import DatabaseDown, JobFailed, StripeError
+from core.queries import billing
+from core.queries.billing import Row
+from core.runtime import Run, Summary
+from core.settings import WebhookSettings
+
+log = logging.getLogger(__name__)
+
+_TOLD_MOST = 50
+_EVENTS_MOST = 1_000
+_SETTLED = timedelta(minutes=10)  # events younger than that are Stripe's to bring again
+
+
+@dataclass(slots=True)
+class Account:
+    """What a run found. `differences`: customer -> what differed, for at most so many; `synced` counts all."""
+
+    compared: int = 0
+    synced: int = 0
+    repaired: int = 0
+    parked: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    differences: dict[str, list[str]] = field(default_factory=dict)
+
+
+async def run(run: Run[WebhookSettings]) -> Summary:
+    """Raises JobFailed when a customer could not be asked about; the others are repaired all the same."""
+    books = Books(run.settings, run.transaction, run.clock)
+    try:
+        account = Account()
+        lapsed = await _write_lapses(run)
+        differing = await _differences(run, books, account)
+        retried, kept = await _open_events(run, books, account)
+        for customer_id, said in differing.items():
+            await _repair(books, account, customer_id, said)
+    finally:
+        await books.close()
+    if account.parked:
+        log.error("billing needs the operator", extra={"parked": account.parked})
+    if account.failed:
+        raise JobFailed(f"{len(account.failed)} customers were not reconciled: {next(iter(account.failed.values()))}")
+    return {
+        "compared": account.compared,
+        "differing": account.synced,
+        "repaired": account.repaired,
+        "differences": account.differences,
+        "events": {"open": retried + kept, "handled": retried},
+        "parked": account.parked,
+        "lapsed": lapsed,
+    }
+
+
+async def _write_lapses(run: Run[WebhookSettings]) -> int:
+    async with run.transaction() as connection:
+        users = await billing.users_past_their_time(connection, run.now)
+    lapsed = 0
+    for user_id in users:
+        async with run.transaction() as connection:
+            lapsed += await billing.lapse(connection, user_id, run.now) > 0
+    return lapsed
+
+
+async def _differences(run: Run[WebhookSettings], books: Books, account: Account) -> dict[str, list[str]]:
+    """customer -> what differs. A webhook between our two reads makes a difference that its sync finds gone again."""
+    async with run.transaction() as connection:
+        ours = {row.id: row for row in await billing.living_subscriptions(connection)}
+    found: dict[str, list[str]] = defaultdict(list)
+    theirs: set[str] = set()
+    async for subscription in stripe_api.fetch_living(books.client):
+        account.compared += 1
+        theirs.add(subscription.id)
+        if said := _difference(ours.get(subscription.id), subscription, books):
+            found[subscription.customer_id].append(f"{subscription.id}: {said}")
+    for row in ours.values():
+        if row.id not in theirs:
+            account.compared += 1
+            found[row.customer_id].append(f"{row.id}: {row.status} here, over at Stripe")
+    return found
+
+
+def _difference(row: Row | None, subscription: Subscription, books: Books) -> str:
+    """Empty when they agree."""
+    if row is None:
+        return f"{subscription.status} at Stripe, unknown here"
+    access = access_of(subscription, books.tiers, books.grace)
+    pairs: dict[str, tuple[Any, Any]] = {
+        "status": (row.status, subscription.status),
+        "tier": (row.tier.value, access.tier.value),
+        "period end": (row.period_end, subscription.period_end),
+        "cancelled for": (row.cancel_at, subscription.cancel_at),
+        "access until": (row.access_until, access.until),
+        "customer": (row.customer_id, subscription.customer_id),
+    }
+    return ", ".join(
+        f"{name} {ours} here, {theirs} at Stripe" for name, (ours, theirs) in pairs.items() if ours != theirs
+    )
+
+
+async def _open_events(run: Run[WebhookSettings], books: Books, account: Account) -> tuple[int, int]:
+    """Tries again what was parked or given up on: (handled now, still open)."""
+    async with run.transaction() as connection:
+        events = await billing.open_events(connection, run.now - _SETTLED, _EVENTS_MOST)
+    handled = 0
+    for event_id, customer_id in events:
+        if customer_id is None:
+            account.parked[event_id] = "names no customer"
+            continue
+        try:
+            outcome = await sync_customer(books, customer_id, f"stripe {event_id}, by reconcile", event_id)
+        except (DatabaseDown, StripeError) as error:
+            account.failed[customer_id] = str(error)
+            continue
+        if outcome.parked_because is None:
+            handled += 1
+        else:
+            account.parked[event_id] = outcome.parked_because
+    return handled, len(events) - handled
+
+
+async def _repair(books: Books, account: Account, customer_id: str, said: list[str]) -> None:
+    account.synced += 1
+    try:
+        outcome = await sync_customer(books, customer_id, "reconcile")
+    except (DatabaseDown, StripeError) as error:
+        account.failed[customer_id] = str(error)
+        return
+    if outcome.parked_because is not None:
+        account.parked[customer_id] = outcome.parked_because
+    else:
+        account.repaired += 1
+    if len(account.differences) < _TOLD_MOST:
+        account.differences[customer_id] = said
+    log.warning("billing differed", extra={"customer": customer_id, "differences": said})
