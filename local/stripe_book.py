@@ -6,6 +6,7 @@ nothing here checks money, only who pays, who does not, and since when.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
@@ -74,7 +75,9 @@ class Subscription:
 
 @dataclass(slots=True)
 class Book:
-    """`after_retries` is what an account's settings say becomes of a subscription whose payment failed for good."""
+    """`after_retries` is what an account's settings make of a subscription whose payment failed for good: canceled,
+    unpaid or past_due.
+    """
 
     clock: Callable[[], int]
     after_retries: str = "canceled"
@@ -86,6 +89,8 @@ class Book:
     products: dict[str, dict[str, Any]] = field(default_factory=dict)
     _numbers: Any = field(default_factory=lambda: count(1))
     _open: dict[str, set[str]] = field(default_factory=dict)
+    _of: dict[str, list[Subscription]] = field(default_factory=lambda: defaultdict(list))
+    _invoices_of: dict[str, list[Invoice]] = field(default_factory=lambda: defaultdict(list))
 
     def name(self, prefix: str) -> str:
         return f"{prefix}_{next(self._numbers):06}"
@@ -133,7 +138,11 @@ class Book:
 
     def of(self, customer_id: str) -> list[Subscription]:
         """The newest first, as Stripe lists them."""
-        return [s for s in reversed(self.subscriptions.values()) if s.customer == customer_id]
+        return self._of[customer_id][::-1]
+
+    def invoices_of(self, subscription_id: str) -> list[Invoice]:
+        """The newest first."""
+        return self._invoices_of[subscription_id][::-1]
 
     # Subscriptions
 
@@ -156,6 +165,7 @@ class Book:
             pauses_without_card=pauses,
         )
         self.subscriptions[subscription.id] = subscription
+        self._of[customer.id].append(subscription)
         if trial_end is None and self._charge(subscription):
             subscription.status = "active"
         self._tell_of("created", subscription)
@@ -260,6 +270,7 @@ class Book:
     def _charge(self, subscription: Subscription) -> bool:
         invoice = Invoice(self.name("in"), subscription.customer, subscription.id, self.clock())
         self.invoices[invoice.id] = invoice
+        self._invoices_of[subscription.id].append(invoice)
         subscription.latest_invoice = invoice.id
         self._open.setdefault(subscription.id, set()).add(invoice.id)
         paid = self.pay(invoice)
@@ -276,7 +287,7 @@ class Book:
             invoice.next_try = None if last else at + RETRIES[invoice.tries - 1]
             if last and self.after_retries == "canceled":
                 self.end(subscription)
-            elif last and subscription.status != "unpaid":
+            elif last and self.after_retries == "unpaid" and subscription.status != "unpaid":
                 subscription.status = "unpaid"
                 self._tell_of("updated", subscription)
 

@@ -76,18 +76,18 @@ async def _write_lapses(run: Run[WebhookSettings]) -> int:
 async def _differences(run: Run[WebhookSettings], books: Books, account: Account) -> dict[str, list[str]]:
     """customer -> what differs. A webhook between our two reads makes a difference that its sync finds gone again."""
     async with run.transaction() as connection:
-        ours = {row.id: row for row in await billing.living_subscriptions(connection)}
+        ours = {row.id: row for row in await billing.standing_subscriptions(connection)}
     found: dict[str, list[str]] = defaultdict(list)
     theirs: set[str] = set()
-    async for subscription in stripe_api.fetch_living(books.client):
+    async for subscription in stripe_api.fetch_standing(books.client):
         account.compared += 1
         theirs.add(subscription.id)
         if said := _difference(ours.get(subscription.id), subscription, books):
             found[subscription.customer_id].append(f"{subscription.id}: {said}")
     for row in ours.values():
-        if row.id not in theirs:
+        if row.id not in theirs and row.status != "incomplete_expired":
             account.compared += 1
-            found[row.customer_id].append(f"{row.id}: {row.status} here, over at Stripe")
+            found[row.customer_id].append(f"{row.id}: {row.status} here, cancelled at Stripe")
     return found
 
 

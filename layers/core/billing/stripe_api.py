@@ -77,8 +77,8 @@ async def fetch_subscriptions(client: StripeClient, customer_id: str) -> list[Su
         return [] if await customer_is_deleted(client, customer_id) else None
 
 
-async def fetch_living(client: StripeClient) -> AsyncIterator[Subscription]:
-    """Every subscription of the account that is not over, whosever it is."""
+async def fetch_standing(client: StripeClient) -> AsyncIterator[Subscription]:
+    """Every subscription of the account that is not cancelled, whosever it is."""
     with translated():
         async for raw in _all(client, {}):
             yield await _complete(client, raw)

@@ -149,11 +149,9 @@ async def subscriptions_of(connection: Connection, user_id: str) -> list[Row]:
     return [_row(row) for row in rows]
 
 
-async def living_subscriptions(connection: Connection) -> list[Row]:
-    """Everybody's that are not over."""
-    rows = await connection.fetch(
-        f"{_ROWS} WHERE s.status NOT IN ('canceled', 'incomplete_expired') AND u.stripe_customer_id IS NOT NULL"
-    )
+async def standing_subscriptions(connection: Connection) -> list[Row]:
+    """Everybody's that are not cancelled."""
+    rows = await connection.fetch(f"{_ROWS} WHERE s.status <> 'canceled' AND u.stripe_customer_id IS NOT NULL")
     return [_row(row) for row in rows]
 
 
