@@ -83,8 +83,9 @@ class StripeStandIn:
             if fault in ("before", "busy"):
                 return _fault(429 if fault == "busy" else 503)
             status, body = self._answered(request, await request.body(), answer)
-            while (held := self.faults.held) is not None and not held.is_set() and key != self.faults.spares:
-                await asyncio.sleep(0.005)
+            held = None if key == self.faults.spares else self.faults.held
+            if held is not None:
+                await asyncio.to_thread(held.wait)
             if fault == "garbled":
                 return Response(b'{"object": "li', status, media_type="application/json")
             return _fault(500) if fault == "after" else JSONResponse(body, status)

@@ -261,22 +261,27 @@ class Book:
         subscription.period_start, subscription.period_end = start, start + PERIOD
         if subscription.at_period_end:
             subscription.cancel_at = subscription.period_end
-        if subscription.status == "unpaid":
+        if subscription.status == "unpaid":  # invoices go on being made, and nobody tries to collect them
+            self._bill(subscription)
             return
         paid = self._charge(subscription)
         if subscription.status in ("trialing", "active", "paused"):
             subscription.status = "active" if paid else "past_due"
 
     def _charge(self, subscription: Subscription) -> bool:
+        invoice = self._bill(subscription)
+        paid = self.pay(invoice)
+        if not paid:
+            invoice.next_try = self.clock() + RETRIES[0]
+        return paid
+
+    def _bill(self, subscription: Subscription) -> Invoice:
         invoice = Invoice(self.name("in"), subscription.customer, subscription.id, self.clock())
         self.invoices[invoice.id] = invoice
         self._invoices_of[subscription.id].append(invoice)
         subscription.latest_invoice = invoice.id
         self._open.setdefault(subscription.id, set()).add(invoice.id)
-        paid = self.pay(invoice)
-        if not paid:
-            invoice.next_try = self.clock() + RETRIES[0]
-        return paid
+        return invoice
 
     def _retry(self, subscription: Subscription, at: int) -> None:
         ripe = [self.invoices[n] for n in sorted(self._open[subscription.id]) if self.invoices[n].next_try == at]

@@ -30,6 +30,7 @@ from core.runtime import JOBS, Run
 from core.settings import AnalyzeSettings, Settings
 from local import postgres, valkey
 
+pytest_plugins = ["tests.stripe_account"]
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED = ROOT.parent / "shared" / "recorded"
 SERVERS = "ODDWONS_TEST_SERVERS"

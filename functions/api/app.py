@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse
 
-from api import account_pages, analyses, document, pages, problems, reading, shapes, signing_in
+from api import account_pages, analyses, billing, document, pages, problems, reading, shapes, signing_in
 from api.accounts import Accounts
 from api.callers import Callers
 from api.gate import Doorway, Gate
@@ -33,6 +33,7 @@ def make_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        await app.state.billing.close()
         await resources.close()
 
     app = FastAPI(
@@ -46,6 +47,7 @@ def make_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
     app.state.resources = resources
     app.state.doorway = doorway
     app.state.accounts = Accounts(doorway, Passwords(settings.password_hashes_at_once))
+    app.state.billing = billing.Desk(doorway)
     app.state.front_page = pages.FrontPage()
     problems.install(app)
     app.add_middleware(Gate, doorway=doorway)
@@ -61,7 +63,7 @@ def make_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
     app.add_api_route("/health", health, methods=["GET"], tags=["operation"], response_model=shapes.Health,
                       responses=document.NOT_READY)  # fmt: skip
     app.add_api_route("/health/live", live, methods=["GET"], tags=["operation"], response_model=shapes.Health)
-    for part in (reading, analyses, signing_in):
+    for part in (reading, analyses, signing_in, billing):
         app.include_router(part.router)
     app.add_api_route("/", get_page, methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs", document.get_docs, methods=["GET"], include_in_schema=False)

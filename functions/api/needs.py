@@ -24,6 +24,7 @@ PROBLEMS: dict[int, str] = {
     413: "the body is too large",
     422: "a parameter is not valid",
     429: "too many requests; `Retry-After` says when to come back",
+    502: "a part that is needed refuses or answers nonsense",
     503: "a part that is needed is away",
 }
 

@@ -12,20 +12,21 @@ GRACE_S = 7 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """`paid`: money or a running trial stands behind it now. `most`: that, or what is waited for within the grace.
+    """What is known at a moment. `paid`: (rank, until when money or a running trial stands behind it).
 
-    `covered_until`: no access can be right after it and the grace, if nothing more is paid.
+    `most`: the highest that may be served at that moment: what is paid, or waited for within the grace. No access can
+    be right past `covered_until` and the grace, if nothing more is paid.
     """
 
-    paid: int
-    most: int
-    covered_until: int
+    paid: tuple[tuple[int, int], ...] = ()
+    most: int = 0
+    covered_until: int = 0
 
 
 def owed(book: Book, customer: str, tiers: dict[str, str], now: int) -> Owed:
     found = [_of_one(book, s, RANKS.index(tiers[s.price]), now) for s in book.of(customer)]
     return Owed(
-        max((one.paid for one in found), default=0),
+        tuple(paid for one in found for paid in one.paid),
         max((one.most for one in found), default=0),
         max((one.covered_until for one in found), default=0),
     )
@@ -35,12 +36,12 @@ def _of_one(book: Book, s: Subscription, rank: int, now: int) -> Owed:
     invoices = book.invoices_of(s.id)
     covered = max([i.created + PERIOD for i in invoices if i.status == "paid"] + [s.trial_end or 0])
     if s.status in ("canceled", "incomplete_expired", "incomplete", "paused", "unpaid"):
-        return Owed(0, 0, covered)
+        return Owed((), 0, covered)
     if s.cancel_at is not None and s.cancel_at <= now:
-        return Owed(0, 0, covered)
-    paid = rank if covered > now else 0
+        return Owed((), 0, covered)
     owing = [i.created for i in invoices if i.status == "open"]
     waits = now < min(owing) + GRACE_S if owing else True
+    paid = ((rank, min(covered, s.cancel_at or covered)),) if covered > now else ()
     return Owed(paid, rank if paid or waits else 0, covered)
 
 

@@ -101,17 +101,19 @@ async def customer_of(connection: Connection, user_id: str) -> str | None:
     return customer_id
 
 
-async def set_customer(connection: Connection, user_id: str, customer_id: str) -> bool:
-    """False when the user is gone or has another customer, or the customer another user."""
+async def set_customer(connection: Connection, user_id: str, customer_id: str, instead_of: str | None = None) -> bool:
+    """False when the user is gone or has another customer than `instead_of`, or the customer another user."""
     row = await connection.fetchrow(
         """
         UPDATE users SET stripe_customer_id = $2
-        WHERE id = $1::uuid AND deleted_at IS NULL AND coalesce(stripe_customer_id, $2) = $2
+        WHERE id = $1::uuid AND deleted_at IS NULL
+          AND (stripe_customer_id IS NULL OR stripe_customer_id = $2 OR stripe_customer_id = $3)
           AND NOT EXISTS (SELECT FROM users WHERE stripe_customer_id = $2 AND id <> $1::uuid)
         RETURNING 1
         """,
         user_id,
         customer_id,
+        instead_of,
     )
     return row is not None
 

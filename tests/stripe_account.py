@@ -68,9 +68,8 @@ class Stripe:
         )
 
     async def subscribe(self, tier: Tier = Tier.PREMIUM, customer: str = "", **params: Any) -> str:
-        made = await self.client.v1.subscriptions.create_async(
-            {"customer": customer or self.customer, "items": [{"price": self.prices[tier]}], **params}  # type: ignore[typeddict-item]
-        )
+        order: Any = {"customer": customer or self.customer, "items": [{"price": self.prices[tier]}], **params}
+        made = await self.client.v1.subscriptions.create_async(order)
         return made.id
 
     async def change(self, subscription: str, **params: Any) -> None:
@@ -139,7 +138,7 @@ def stripe_account() -> Iterator[tuple[str, Starlette]]:
 async def client(stripe_account: tuple[str, Starlette]) -> AsyncIterator[StripeClient]:
     http = HTTPXClient()
     yield StripeClient("sk_test_1", base_addresses={"api": stripe_account[0]}, http_client=http, max_network_retries=0)
-    await http.close_async()
+    await http.close_async()  # type: ignore[no-untyped-call]
 
 
 async def make_prices(client: StripeClient) -> dict[Tier, str]:
@@ -153,9 +152,9 @@ async def make_prices(client: StripeClient) -> dict[Tier, str]:
     return prices
 
 
-def settings_of(stripe: Stripe, database_url: str, **overrides: Any) -> WebhookSettings:
+def settings_of(stripe: Stripe, url: str, **overrides: Any) -> WebhookSettings:
     settings: dict[str, Any] = {
-        "database_url": database_url,
+        "database_url": url,
         "stripe_secret_key": "sk_test_1",
         "stripe_base_url": stripe.url,
         "stripe_retries": 0,
