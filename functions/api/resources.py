@@ -68,7 +68,7 @@ class Resources:
         if self._pool is None:
             async with self._opening:
                 if self._pool is None:
-                    self._pool = await db.make_pool(self.settings)
+                    self._pool = await db.make_pool(self.settings, leaves_nothing=True)
         if self._waiting >= _WAITING_MOST:
             raise DatabaseDown("too many are waiting for the database")
         self._waiting += 1

@@ -54,7 +54,8 @@ def _origin(value: str) -> str:
 class Settings(BaseSettings):
     """What every function reads. Empty variables count as unset."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+    # Deferred: a function builds only the settings that it loads.
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, defer_build=True)
 
     environment: Environment = "development"
     log_level: LogLevel = "INFO"

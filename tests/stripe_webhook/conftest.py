@@ -76,7 +76,8 @@ class Stripe:
         return status
 
     async def tier(self, user_id: str | None = None) -> Tier | None:
-        return await accounts.tier_of(self.connection, user_id or self.user_id)
+        account = await accounts.account(self.connection, user_id or self.user_id)
+        return None if account is None else Tier(account["tier"])
 
     async def changes(self) -> list[tuple[str, str, str]]:
         rows = await self.connection.fetch("SELECT from_tier, to_tier, cause FROM tier_changes ORDER BY id")
