@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import collecting, detection, disk, history, storage, traffic
+from bench import api, collecting, detection, disk, history, storage, traffic
 from bench.result import Result
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -29,6 +29,10 @@ BENCHES: dict[tuple[str, ...], Callable[[], Coroutine[None, None, list[Result]]]
         "disk_wal_bytes_per_market_day",
         "disk_gb_100k",
     ): disk.run,
+    ("api_cached_vs_bare", "api_p99_vs_bare", "api_cached_vs_naive"): api.speed,
+    ("api_memory_growth_mb",): api.memory,
+    ("api_uncached_vs_sql",): api.uncached,
+    ("api_cold_vs_floor",): api.cold,
     ("traffic_usd_month_20k", "traffic_usd_month_100k"): traffic.run,
 }
 

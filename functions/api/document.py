@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
@@ -11,6 +11,9 @@ from fastapi.responses import HTMLResponse
 from api.gate import OPEN, PREFIX
 from api.needs import PROBLEMS
 from api.pages import HEADERS, template
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 DESCRIPTION = """\
 Prediction-market intelligence over Kalshi and Polymarket. **Information, not financial advice.**
@@ -114,7 +117,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     from api.answers import BY_ROUTE, Problem
 
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    models = sorted({*BY_ROUTE.values(), Problem}, key=lambda model: model.__name__)
+    models: list[type[BaseModel]] = sorted({*BY_ROUTE.values(), Problem}, key=lambda model: model.__name__)
     _, shapes = models_json_schema(
         [(model, "serialization") for model in models], ref_template="#/components/schemas/{model}"
     )

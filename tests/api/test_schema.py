@@ -77,7 +77,7 @@ def explore(document: dict[str, Any], address: str, headers: dict[str, str]) -> 
     schema = schemathesis.openapi.from_dict(document)
     schema.config.base_url = address
     for found in schema.get_all_operations():
-        operation = found.ok()
+        operation: Any = found.ok()  # type: ignore[union-attr]
         cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in GenerationMode))
 
         @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
