@@ -171,14 +171,14 @@ async def uncached() -> list[Result]:
 
 
 async def cold() -> list[Result]:
-    """What a fresh process takes until the api function's handler is there, beside the least such function."""
+    """Processor time of a fresh process until the api function's handler is there, beside the least such function."""
     cached = {"PYTHONPYCACHEPREFIX": str(DATA / "bench-bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
     ours = {"PYTHONPATH": "functions:layers", "DATABASE_URL": "postgresql://x@127.0.0.1/x"}
     environment = os.environ | _settings() | ours | cached
     times: dict[str, list[float]] = {name: [] for name in COLD}
     for _ in range(COLD_TIMES):
         for name, code in COLD.items():
-            timed = f"import time; began = time.perf_counter()\n{code}\nprint(time.perf_counter() - began)"
+            timed = f"import time; began = time.process_time()\n{code}\nprint(time.process_time() - began)"
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-c", timed, env=environment, stdout=asyncio.subprocess.PIPE
             )
