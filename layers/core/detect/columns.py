@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -138,6 +138,30 @@ def merge(columns: Sequence[Column]) -> Column:
         after,
         gained.astype(np.float32),
         all(column.volumes for column in ordered),
+    )
+
+
+def without(column: Column, numbers: npt.NDArray[np.int64]) -> Column:
+    """The column as if the markets of these numbers had not changed in it."""
+    kept = ~np.isin(column.numbers, numbers)
+    return replace(
+        column,
+        numbers=column.numbers[kept],
+        before=column.before[kept],
+        after=column.after[kept],
+        gained=column.gained[kept],
+    )
+
+
+def joined(column: Column, others: Column) -> Column:
+    """`column` with the changes of `others`, which are of the same time and of no market that is in it."""
+    order = np.argsort(np.concatenate([column.numbers, others.numbers]), kind="stable")
+    return replace(
+        column,
+        numbers=np.concatenate([column.numbers, others.numbers])[order],
+        before=np.concatenate([column.before, others.before])[order],
+        after=np.concatenate([column.after, others.after])[order],
+        gained=np.concatenate([column.gained, others.gained])[order],
     )
 
 

@@ -372,15 +372,3 @@ async def replace_fee_changes(
         ),
         now,
     )
-
-
-async def latest_prices(connection: Connection) -> list[tuple[str, str, str | None, str | None, str | None, str]]:
-    """(platform, market_id, price, yes_price, no_price, time) of every open market, as text for the cache."""
-    rows = await connection.fetch(
-        """
-        SELECT l.platform, l.market_id, l.price::text, l.yes_price::text, l.no_price::text, l.time::text
-        FROM market_latest l JOIN markets m USING (platform, market_id)
-        WHERE m.status = 'open' AND m.listed AND m.missing_since IS NULL
-        """
-    )
-    return [tuple(row) for row in rows]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
+import numpy.typing as npt
+
 from core.db import Connection
-from core.detect.columns import Change, Column, pack, unpack
+from core.detect.columns import Change, Column, Ints, pack, unpack
 from core.models import Platform
 
 
@@ -53,6 +56,14 @@ async def raw_since(connection: Connection) -> datetime | None:
         "SELECT raw_day::timestamp AT TIME ZONE 'UTC' FROM candle_progress WHERE raw_day > '-infinity'"
     )
     return since
+
+
+async def untrimmed(connection: Connection, numbers: Ints) -> npt.NDArray[np.int64]:
+    """Which of these markets still have all the snapshots that their age allows."""
+    rows = await connection.fetch(
+        "SELECT number FROM markets WHERE number = ANY($1::int[]) AND trimmed_at IS NULL", numbers.tolist()
+    )
+    return np.array([row["number"] for row in rows], dtype=np.int64)
 
 
 async def snapshot_times(

@@ -369,16 +369,3 @@ def recorded_page(platform: Platform, path: Path) -> list[Market]:
     body = orjson.loads(path.read_bytes())
     body = body["response"] if isinstance(body, dict) and "_metadata" in body else body
     return VENUES[platform].parse_page(body).markets
-
-
-# The cache's blobs
-
-
-async def test_latest_prices_are_of_open_listed_markets_with_null_where_unknown(pool: db.Pool) -> None:
-    await store(pool, make_market("M-1", no=None), make_market("M-2"), make_market("M-3", yes=None, no=None, last=None))
-    await store(pool, make_market("M-2", status=MarketStatus.CLOSED), now=NOW + HOUR)
-    async with db.acquire(pool, 5) as connection:
-        found = {prices[1]: prices for prices in await collecting.latest_prices(connection)}
-    assert found["M-1"][:5] == ("kalshi", "M-1", "0.510000", "0.520000", None)
-    assert found["M-3"][2:5] == (None, None, None)
-    assert found.keys() == {"M-1", "M-3"}
