@@ -100,10 +100,7 @@ def _moments(price: Floats, ends_yes: Mask, lives: Whole, category: Whole, rng: 
         CONTROL: (open_now & ~jumped & ~drifts & (rng.random(price.shape) < 0.05), np.zeros(price.shape)),
     }
     return joined(
-        [
-            _taken(name, mask, sides, np.abs(z), price, ends_yes, lives, category)
-            for name, (mask, sides) in said.items()
-        ]
+        [_taken(name, mask, sides, np.abs(z), price, ends_yes, lives, category) for name, (mask, sides) in said.items()]
     )
 
 

@@ -135,21 +135,26 @@ class _Cells:
         self.usual_move = np.where(self.sided, side * self.control.mean, np.nan)
         self.cost = self.moments.cost_hold if not np.isfinite(lasts) else self.moments.cost_trade
         self.effective = self.count / self._inflation(24.0 if not np.isfinite(lasts) else lasts)
+        # Where a hit is told by a median of controls, that is a sample, too: as if of fewer moments.
+        median_error = self._error_of_controls(np.full(len(side), 0.25)) / 0.25
+        self.effective = np.where(
+            self._share(self.sided) > 0.5, self.effective, 1 / (1 / self.effective + median_error)
+        )
         self._measure(band[first])
 
     def _inflation(self, block_h: float) -> Floats:
-        """What happened at one time in one category may have one cause: a coin's price moves all its ladders."""
-        centred = np.where(self.sided, self.move, self.hit)
-        centred = centred - self._mean(centred)[self.cell]
-        inflation = np.ones(len(self.count))
-        category = codes(self.moments.category)
-        block = np.floor(self.moments.at / block_h).astype(np.intp)
-        for one in np.unique(category):
-            rows = category == one
-            told = statistics.design_effect(centred[rows], self.cell[rows], block[rows])
-            own = np.unique(self.cell[rows])
-            inflation[own] = told[own]
-        return inflation
+        """What clusters still have in common: those of one time (a coin's price moves all its ladders) and those of one
+        event (a restless one stays so). Both inflate, so their excesses add up."""
+        centred = self.hit - self._mean(self.hit)[self.cell]
+        excess = np.zeros(len(self.count))
+        kind = codes(self.moments.detector) * (codes(self.moments.category).max() + 1) + codes(self.moments.category)
+        together = (np.floor(self.moments.at / block_h).astype(np.intp), codes(self.moments.cluster))
+        for one in np.unique(kind):
+            rows = kind == one
+            own, cell = np.unique(self.cell[rows], return_inverse=True)
+            for block in together:
+                excess[own] += statistics.design_effect(centred[rows], cell, block[rows]) - 1
+        return 1 + excess
 
     def _mean(self, values: Floats) -> Floats:
         """(cells,) over the clusters of which it is known."""
