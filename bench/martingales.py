@@ -35,8 +35,8 @@ def world(seed: int, effect: Effect | None = None, events: int = 150, each: int 
     """`events` of `each` markets on one latent walk apiece; events of "crypto" share half of their steps' variance.
 
     A market's price is the probability that its walk ends above its threshold: a martingale that settles as it ends.
-    A walk has calm and wild days and one hour in a hundred with eight times the usual step. Lives end between days 4 and
-    25; the last are unsettled when we look.
+    A walk has calm and wild days and one hour in a hundred with eight times the usual step. Lives end between days 4
+    and 25; the last are unsettled when we look.
     """
     rng = np.random.default_rng((20_261_122, seed))
     hours = HOURS_OF_WORLD

@@ -13,7 +13,7 @@ from core.runtime import JOBS
 from local.kit import Command, CommandFailed, Kit
 from local.terminal import fail, say
 
-BUILT = ("collect", "settle", "upkeep", "analyze", "digest")
+BUILT = ("collect", "settle", "upkeep", "analyze", "digest", "base-rates")
 ORDER = {name: number for number, name in enumerate(BUILT)}
 
 
