@@ -5,9 +5,9 @@ UV := $(BIN)/uv pip
 export PYTHONDONTWRITEBYTECODE = 1
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo run smoke reset test check bench lock help
+.PHONY: demo run smoke rates reset test check bench lock help
 help:
-	@echo "make demo · run · smoke [WORLD=dir] · test · check · bench [ONLY=name] · reset · lock"
+	@echo "make demo · run · smoke [WORLD=dir] · rates · test · check · bench [ONLY=name] · reset · lock"
 
 $(BIN)/uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
@@ -32,6 +32,9 @@ run: .venv/.local
 
 smoke: .venv/.local
 	@exec $(BIN)/python -m local.smoke $(if $(WORLD),--world "$(WORLD)")
+
+rates: .venv/.local
+	@exec $(BIN)/python -m local.rates
 
 reset: .venv/.local
 	@$(BIN)/python -m local.kit reset

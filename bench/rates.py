@@ -107,7 +107,7 @@ async def run() -> list[Result]:
             "rates_false_proofs_planted",
             planted.false_share,
             "share",
-            f"{planted.proved} proofs among {planted.cells:,} tests, four fifths of each jump taken back in one category",
+            f"{planted.proved} proofs among {planted.cells:,} tests, jumps of one category taken back",
             0.05,
         ),
         at_least("rates_planted_signs", planted.signs, "share", f"of which proved {planted.found:.2f}", 0.95),

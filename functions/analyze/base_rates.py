@@ -20,7 +20,7 @@ from core.settings import AnalyzeSettings
 
 CHUNK_H = 24
 _MARGIN_H = 1  # a run that was cut off is made up for by the next one
-_WARM_H = 24  # before it no detector has anything to compare with
+WARM_H = 24  # before it no detector has anything to compare with
 _REPLAYING = 0.6  # of the time that the job has
 _DAY = timedelta(days=1)
 
@@ -85,7 +85,7 @@ async def _where_to_begin(run: Run[AnalyzeSettings]) -> tuple[int, Ints]:
         return int(hours_since_1970(run.now)) + 1, nothing
     days = min(settings.rate_moment_days, settings.ended_market_days - 1)
     earliest = hours_since_1970(max(oldest, run.now - days * _DAY))
-    return int(earliest) + 1 + _WARM_H, nothing
+    return int(earliest) + 1 + WARM_H, nothing
 
 
 async def replay_hours(run: Run[AnalyzeSettings], first: int, last: int, state: Ints) -> Replayed:

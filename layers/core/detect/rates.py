@@ -32,6 +32,7 @@ from core.detect.rates_moments import (
 VERSION = 1  # raised when a detector or what is measured here changes: history is then replayed anew
 MIN_COUNT = 30
 MOST_FALSE = 0.05
+_TICK = 0.005  # no price is known more exactly than half a cent, however often it stood still
 _MIN_KNOWN = 0.8  # of a cell's clusters: what they cost, and moments to compare them with
 
 Verdict = Literal["edge", "lift", "adverse", "unproven"]
@@ -196,16 +197,17 @@ class _Cells:
         lift = np.where(comparable, self._mean(self.hit - self.usual), np.nan)
         lift_error = self._error(self.hit, self.usual * (1 - self.usual))
         lift_move = np.where(comparable, self._mean(self.move - self.usual_move), np.nan)
-        move_error = self._error(self.move, self.control.variance)
+        move_error = self._error(self.move, np.maximum(self.control.variance, _TICK**2))
         costed = self._share(np.isfinite(self.cost) & self.sided) >= _MIN_KNOWN
         net = np.where(costed, self._mean(self.move - self.cost), np.nan)
         usual_net = np.where(costed & comparable, self._mean(self.usual_move - self.cost), np.nan)
 
         enough = self.effective >= MIN_COUNT
         sided = self._share(self.sided) > 0.5
-        z = np.where(sided, lift_move, lift) / np.sqrt(np.where(sided, move_error, lift_error))
-        z_net = net / np.sqrt(move_error)
         with np.errstate(invalid="ignore", divide="ignore"):
+            error = np.where(sided, move_error, lift_error)
+            z = np.where(error > 0, np.where(sided, lift_move, lift) / np.sqrt(error), np.nan)
+            z_net = net / np.sqrt(move_error)
             degrees = np.maximum(self.effective - 1, 5.0)
             upward = statistics.t_tail(z, degrees)
             both = np.minimum(2 * statistics.t_tail(np.abs(z), degrees), 1.0)

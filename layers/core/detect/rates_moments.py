@@ -79,6 +79,10 @@ def band_of(price: Floats) -> Small:
     return np.clip(np.searchsorted(BANDS, price, side="right") - 1, 0, len(BANDS) - 2).astype(np.int8)
 
 
+def band_at(price: float) -> int:
+    return int(band_of(np.array([price]))[0])
+
+
 def closeness_of(hours_left: Floats) -> Small:
     """Unknown is far."""
     return np.searchsorted(_CLOSENESS_H, np.nan_to_num(hours_left, nan=np.inf), side="right").astype(np.int8)

@@ -18,7 +18,11 @@ from core.detect.history import Floats
 from core.detect.rates import VERSION, Rate
 from core.detect.rates_moments import BANDS, Moments, Texts
 from core.detect.rates_replay import Markets, Replayed, hours_since_1970, moment_of
+from core.detect.selection import Funnel
 from core.models import PLATFORMS, Platform
+
+# As of when, and the cells of each detector, category and price band by horizon.
+Measured = tuple[datetime, dict[tuple[str, str, int], tuple[Rate, ...]]]
 
 _AT_ONCE = 20_000
 _MIN_QUOTES = 30  # of a venue and price band, or its usual spread is not known
@@ -216,8 +220,8 @@ async def insert_rates(connection: Connection, rates: list[Rate], as_of: datetim
     )
 
 
-async def latest_rates(connection: Connection, now: datetime) -> tuple[datetime, list[Rate]] | None:
-    """(as of when, the rates) that were the newest at `now`; None before any were measured."""
+async def latest_rates(connection: Connection, now: datetime) -> Measured | None:
+    """The newest at `now`; None before any were measured."""
     as_of: datetime | None = await connection.fetchval(
         "SELECT max(as_of) FROM base_rates WHERE version = $1 AND as_of <= $2", VERSION, now
     )
@@ -225,11 +229,42 @@ async def latest_rates(connection: Connection, now: datetime) -> tuple[datetime,
         return None
     names = [field.name for field in fields(Rate)]
     rows = await connection.fetch(
-        f"SELECT {', '.join(names)} FROM base_rates WHERE version = $1 AND as_of = $2",  # noqa: S608  our own names
+        f"SELECT {', '.join(names)} FROM base_rates WHERE version = $1 AND as_of = $2 ORDER BY horizon",  # noqa: S608
         VERSION,
         as_of,
     )
-    return as_of, [Rate(**dict(row)) for row in rows]
+    cells: dict[tuple[str, str, int], tuple[Rate, ...]] = {}
+    for row in rows:
+        rate = Rate(**dict(row))
+        key = rate.detector, rate.category, rate.band
+        cells[key] = (*cells.get(key, ()), rate)
+    return as_of, cells
+
+
+async def standing_before(connection: Connection, since: datetime, now: datetime) -> set[tuple[str, str, str]]:
+    """(platform, market_id, detector) of the patterns that stood in the last run before `now`, if it was lately."""
+    rows = await connection.fetch(
+        """
+        SELECT platform, market_id, detector FROM patterns
+        WHERE detected_at = (SELECT max(at) FROM analysis_funnels WHERE at >= $1 AND at < $2)
+        """,
+        since,
+        now,
+    )
+    return {(row["platform"], row["market_id"], row["detector"]) for row in rows}
+
+
+async def insert_funnel(connection: Connection, at: datetime, funnel: Funnel, delete_before: datetime) -> None:
+    """What became of a run's markets; what is too old goes with it."""
+    await connection.execute(
+        """
+        INSERT INTO analysis_funnels (at, markets, detected, scored, selected, analyzed, published, dropped)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (at) DO NOTHING
+        """,
+        at,
+        *astuple(funnel),
+    )
+    await connection.execute("DELETE FROM analysis_funnels WHERE at < $1", delete_before)
 
 
 async def delete_aged(
