@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import collecting, detection, disk, history, storage, traffic
+from bench import collecting, detection, disk, history, rates, storage, traffic
 from bench.result import Result
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -29,6 +29,12 @@ BENCHES: dict[tuple[str, ...], Callable[[], Coroutine[None, None, list[Result]]]
         "disk_wal_bytes_per_market_day",
         "disk_gb_100k",
     ): disk.run,
+    (
+        "rates_coverage",
+        "rates_false_proofs_clean",
+        "rates_false_proofs_planted",
+        "rates_planted_signs",
+    ): rates.run,
     ("traffic_usd_month_20k", "traffic_usd_month_100k"): traffic.run,
 }
 

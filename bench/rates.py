@@ -14,7 +14,7 @@ from core.detect.rates import MIN_COUNT, Rate, measure
 
 WORLDS, FIRST_SEED = 400, 10_000  # the seeds below were looked at while this was written
 PLANTED = Effect(reverts=0.8)
-EFFECT_WORLDS, EFFECT_EVENTS = 60, 600
+EFFECT_WORLDS, EFFECT_EVENTS = 40, 600
 _PROVED = ("edge", "lift", "adverse")
 
 
@@ -91,9 +91,13 @@ def _is_true(rate: Rate, effect: Effect | None) -> bool:
 
 
 async def run() -> list[Result]:
-    clean = judge(range(FIRST_SEED, FIRST_SEED + WORLDS))
-    planted = judge(range(FIRST_SEED + WORLDS, FIRST_SEED + WORLDS + EFFECT_WORLDS), PLANTED, EFFECT_EVENTS)
-    said = f"{clean.intervals:,} intervals of {WORLDS} worlds without any effect"
+    return measured(WORLDS, EFFECT_WORLDS)
+
+
+def measured(worlds: int, effect_worlds: int) -> list[Result]:
+    clean = judge(range(FIRST_SEED, FIRST_SEED + worlds))
+    planted = judge(range(FIRST_SEED + worlds, FIRST_SEED + worlds + effect_worlds), PLANTED, EFFECT_EVENTS)
+    said = f"{clean.intervals:,} intervals of {worlds} worlds without any effect"
     return [
         at_least("rates_coverage", clean.coverage, "share", said, 0.94),
         at_most(

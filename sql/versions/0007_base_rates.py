@@ -32,7 +32,6 @@ STATEMENTS: tuple[str, ...] = (
         PRIMARY KEY (version, at, number, detector)
     )
     """,
-    "CREATE INDEX rate_moments_unsettled ON rate_moments (number) WHERE payout IS NULL",
     # Up to which hour history was replayed, and every market's price 72 hours before it (packed like a column).
     """
     CREATE TABLE rate_progress (

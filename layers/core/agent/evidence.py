@@ -137,14 +137,19 @@ def _rate_said(rates: Sequence[Rate]) -> dict[str, str]:
     rate = best_rate(rates)
     if rate is None:
         return {"verdict": "unproven", "why": "no setup like it was measured"}
-    meant = (
-        "the price went the detector's way" if rate.move is not None else "the price moved more than it usually does"
-    )
-    proved = {
-        "edge": "proved to pay after costs",
-        "lift": "proved to hit more often than without the pattern, not proved to pay after costs",
-        "adverse": "proved to do worse than without the pattern",
-    }
+    if rate.move is not None:
+        meant = "the price went the detector's way"
+        proved = {
+            "edge": "proved to pay after costs",
+            "lift": "proved to hit more often than without the pattern, not proved to pay after costs",
+            "adverse": "proved to do worse than without the pattern",
+        }
+    else:
+        meant = "the price moved, either way, by more than matched moments usually do"
+        proved = {
+            "lift": "proved to move more than without the pattern",
+            "adverse": "proved to move less than without it",
+        }
     verdict = proved.get(rate.verdict, "unproven")
     said = {"verdict": verdict, "horizon": rate.horizon, "a_hit_means": meant}
     return said | ({"why": rate.why} if rate.why else {})

@@ -21,7 +21,7 @@ def wilson(rate: Floats, n: Floats, z: float = Z95) -> tuple[Floats, Floats]:
         middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     empty = n <= 0
-    low, high = np.clip(middle - half, 0.0, 1.0), np.clip(middle + half, 0.0, 1.0)
+    low, high = np.clip(middle - half, 0.0, rate), np.clip(middle + half, rate, 1.0)
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
 
 
