@@ -96,7 +96,10 @@ async def every_cell(run: Run[AnalyzeSettings]) -> list[tuple[str, str, int]]:
     detectors = ("volume_spike", "price_jump", "sum_mismatch", "cross_venue_gap")
     found = await rows(
         run,
-        "SELECT category FROM events UNION SELECT category FROM markets UNION SELECT category FROM series_fees UNION SELECT ''",
+        """
+        SELECT category FROM events UNION SELECT category FROM markets UNION SELECT category FROM series_fees
+        UNION SELECT ''
+        """,
     )
     return [(one, row["category"] or "", band) for one in detectors for row in found for band in range(5)]
 

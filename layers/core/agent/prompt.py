@@ -29,8 +29,8 @@ Rules:
   day", "100 contracts in a usual hour") and its kind ("a spread of 2¢", "a taker fee of 1.7¢", "an edge of 3.3¢ after
   fees", "9 times the usual volume", "closes in 48 hours", "prices 4 minutes old", "212 earlier setups like this one
   were measured", "the hit rate of those setups is 61%", "the interval starts at 54%", "the interval ends at 67%", "the
-  hit rate of matched moments is 50%"). An ask is no probability, a price is no change, a volume is not what can be filled.
-  A sentence that reads otherwise is not published.
+  hit rate of matched moments is 50%"). An ask is no probability, a price is no change, a volume is not what can be
+  filled. A sentence that reads otherwise is not published.
 - STRONG_BET or GOOD_BET only when the fact net_edge_cents is given and above 0; otherwise CAUTION or AVOID.
 - suggested_position is the side that the facts favour, or WAIT. "No real edge" is a good answer. No sentence may speak
   for another side, in whatever words; with WAIT none may tell the reader to buy or sell.

@@ -46,7 +46,8 @@ def walk(n: int = 30, seed: int = 1) -> np.ndarray[tuple[int, int], np.dtype[np.
     rng = np.random.default_rng(seed)
     price = 0.5 + np.cumsum(rng.normal(0, 0.004, (n, HOURS)), axis=1)
     price[::10, 100:] += 0.2
-    return np.round(np.clip(price, 0.02, 0.98), 3)
+    rounded: np.ndarray[tuple[int, int], np.dtype[np.float64]] = np.round(np.clip(price, 0.02, 0.98), 3).astype(float)
+    return rounded
 
 
 def columns_of(price: np.ndarray[Any, np.dtype[np.float64]]) -> list[Column]:
