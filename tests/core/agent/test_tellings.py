@@ -57,7 +57,7 @@ TOLD = [
     Told("setup_low_pct", "The interval starts at {}%."),
     Told("setup_high_pct", "The interval ends at {}%."),
     Told("matched_hit_pct", "The hit rate of matched moments is {}%."),
-    Told("setup_net_cents", "After fees those setups kept {}¢ a contract."),
+    Told("setup_net_cents", "After fees those setups leave {}¢ a contract."),
     Told("hours_to_close", "The market closes in {} hours."),
     Told("quote_age_minutes", "These prices are {} minutes old."),
 ]
