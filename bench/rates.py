@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.martingales import HOURS_OF_WORLD, Effect, world
+from bench.worlds_of_moments import HOURS_OF_WORLD, Effect, world
 from bench.result import Result, at_least, at_most
 from core.detect.rates import MIN_COUNT, Rate, measure
 

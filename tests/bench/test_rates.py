@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.martingales import HOURS_OF_WORLD, world
+from bench.worlds_of_moments import HOURS_OF_WORLD, world
 from bench.rates import PLANTED, judge
 from core.detect.rates_moments import CONTROL
 
