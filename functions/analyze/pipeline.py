@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from analyze import detecting, explaining, pairing
+from analyze import detecting, explaining, pairing, related
 from core.detect.selection import funnel, select
-from core.queries import analyzing
+from core.queries import analyzing, arbitrage
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 
@@ -31,6 +31,8 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
     patterns = detecting.find(history)
 
     paired = await pairing.pair(run, markets)
+    bundles, not_shown = await related.quote(run, markets)
+    bundles += paired.opportunities
     async with run.transaction() as connection:
         outdated = explaining.outdated(await analyzing.standing_bets(connection), markets, paired.fair)
         await analyzing.supersede_insights(connection, list(outdated), run.now)
@@ -43,7 +45,7 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
     async with run.transaction() as connection:
         loud = [pattern for pattern in patterns if pattern.score >= settings.analyze_score_threshold]
         await analyzing.insert_patterns(connection, loud, run.now)
-        published, withdrawn = await analyzing.replace_opportunities(connection, paired.opportunities, run.now)
+        published, withdrawn = await arbitrage.replace_opportunities(connection, bundles, run.now)
     await run.cache.drop(*CACHE_GROUPS)  # what was withdrawn must not outlive the minutes that the analyst takes
     try:
         explained = await explaining.explain(run, selected, markets, paired.fair)
@@ -56,7 +58,7 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         "history": detecting.says(history),
         "patterns": len(loud),
         "pairs": paired.counts,
-        "arbitrage": {"published": published, "withdrawn": withdrawn, "not_shown": dict(paired.not_shown)},
+        "arbitrage": {"published": published, "withdrawn": withdrawn, "not_shown": dict(paired.not_shown + not_shown)},
         "insights": explained,
         "ended": {"with their market": ended, "edge gone": len(outdated)},
     }
