@@ -54,19 +54,37 @@ class Missed:
     quoted_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A bundle bought with at most `budget_usd`; without one, the most that still pays."""
+
+    budget_usd: Decimal | None
+    bundle: Bundle
+
+
+def sizes_of(legs: Sequence[Leg], most: Bundle, min_edge_pct: Decimal) -> list[Size]:
+    """The bundle at each budget and at its most, first the largest whose whole edge is above the minimum."""
+    found = [Size(None, most)]
+    for budget in sorted(BUDGETS_USD, reverse=True):
+        bundle = for_budget(legs, most, budget)
+        if bundle is not None:
+            found.append(Size(budget, bundle))
+    return sorted(found, key=lambda size: size.bundle.edge_percentage <= min_edge_pct)
+
+
 def make_opportunity(
     run: Run[AnalyzeSettings],
     candidate: Candidate,
     plan: Plan,
-    legs: Sequence[Leg],
-    bundle: Bundle,
+    sizes: Sequence[Size],
     books: Mapping[Key, Book],
 ) -> dict[str, Any]:
-    """A row of `arbitrage_opportunities`. As old as its oldest book, over after one analysis interval."""
+    """A row of `arbitrage_opportunities`, told of the first of `sizes`. As old as its oldest book, over after one
+    analysis interval."""
+    bundle = sizes[0].bundle
     markets = {(market.platform, market.market_id): market for market in candidate.markets}
     read = [books[leg.platform, leg.market_id] for leg in plan.legs]
     quoted_at = min(book.read_at for book in read)
-    sizes = [(budget, for_budget(legs, bundle, budget)) for budget in BUDGETS_USD]
     return {
         "bundle_key": plan.key,
         "opportunity_type": plan.kind,
@@ -87,7 +105,7 @@ def make_opportunity(
             _leg(claim, markets[claim.platform, claim.market_id], bundle, n, read[n])
             for n, claim in enumerate(plan.legs)
         ],
-        "sizes": [_size(budget, of) for budget, of in sizes if of is not None] + [_size(None, bundle)],
+        "sizes": [_size(size) for size in sorted(sizes, key=lambda size: size.bundle.shares)],
         "annualised_percentage": annualised(bundle.edge_percentage, quoted_at, candidate.settles_at),
         "settles_at": candidate.settles_at,
     }
@@ -114,7 +132,7 @@ def make_near_miss(run: Run[AnalyzeSettings], candidate: Candidate, missed: Miss
             leg = missed.legs[n]
             own = cost_of_one([leg])
             clears = clearing_price(leg, wanted - one + (own or Decimal(0)), _TICK)
-            told |= {"ask": f"{leg.asks[0].price:f}", "clears_at": None if clears is None else f"{clears:f}"}
+            told |= {"ask": _plain(leg.asks[0].price), "clears_at": None if clears is None else _plain(clears)}
         legs.append(told)
     return {
         "at": run.now,
@@ -182,11 +200,11 @@ def _leg(claim: Claim, market: OpenMarket, bundle: Bundle, place: int, book: Boo
     fill = bundle.fills[place]
     return _named(claim, market) | {
         "shares": f"{bundle.shares:f}",
-        "limit_price": f"{fill.worst_price:f}",
-        "cost_usd": f"{fill.cost_usd:f}",
-        "fee_usd": f"{fill.fee_usd:f}",
-        "fee_rate": f"{market.fee_rate:f}",
-        "fee_exponent": f"{market.fee_exponent:f}",
+        "limit_price": _plain(fill.worst_price),
+        "cost_usd": _plain(fill.cost_usd),
+        "fee_usd": _plain(fill.fee_usd),
+        "fee_rate": None if market.fee_rate is None else _plain(market.fee_rate),
+        "fee_exponent": _plain(market.fee_exponent),
         "fee_read_at": market.fee_read_at,
         "book_read_at": book.read_at,
         "top_only": book.top_only,
@@ -202,10 +220,10 @@ def _named(claim: Claim, market: OpenMarket) -> dict[str, Any]:
     }
 
 
-def _size(budget_usd: Decimal | None, bundle: Bundle) -> dict[str, Any]:
-    """`budget_usd` None: the most that still pays."""
+def _size(size: Size) -> dict[str, Any]:
+    bundle = size.bundle
     return {
-        "budget_usd": None if budget_usd is None else float(budget_usd),
+        "budget_usd": None if size.budget_usd is None else float(size.budget_usd),
         "shares": float(bundle.shares),
         "cost_usd": float(bundle.cost_usd.quantize(_TENTH_MILLI)),
         "net_edge_usd": float(bundle.net_edge_usd.quantize(_TENTH_MILLI)),
@@ -219,4 +237,8 @@ def _first(plan: Plan, platform: str) -> str | None:
 
 def _cents(price: Decimal) -> str:
     """As fine as the book's own tick: a rounded limit would not fill."""
-    return f"{(100 * price).normalize():f}"
+    return _plain(100 * price)
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():f}"

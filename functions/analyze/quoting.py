@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from analyze.live_books import Key, ReadBook, ReadBooks, read_books
-from analyze.offers import Candidate, Lacks, Missed, make_near_miss, make_opportunity
+from analyze.offers import Candidate, Lacks, Missed, make_near_miss, make_opportunity, sizes_of
 from core.arbitrage.bundles import LEAST_GAIN_USD, Bundle, Leg, best_bundle, cost_of_one
 from core.arbitrage.fees import ROUNDING, FeeRule
 from core.arbitrage.plans import Claim, Plan, of_pair
@@ -171,11 +171,13 @@ def _priced(run: Run[AnalyzeSettings], candidate: Candidate, read: Mapping[Key, 
     if not found:
         way, legs = min(ways, key=lambda choice: (cost_of_one(choice[1]) or Decimal(2)) / choice[0].pays)
         return _without_edge(way, legs, min(book.read_at for book in books.values()))
-    way, legs, best = max(found, key=lambda choice: choice[2].net_edge_usd)
+    way, legs, most = max(found, key=lambda choice: choice[2].net_edge_usd)
+    sizes = sizes_of(legs, most, Decimal(str(run.settings.arbitrage_min_edge_pct)))
+    best = sizes[0].bundle
     withheld = _withheld(run, way, best) or ((candidate.refused, "rules") if candidate.refused else None)
     if withheld is not None:
         return Missed(*withheld, way, best, legs, min(book.read_at for book in books.values()))
-    return make_opportunity(run, candidate, way, legs, best, books)
+    return make_opportunity(run, candidate, way, sizes, books)
 
 
 def _without_edge(plan: Plan, legs: tuple[Leg, ...], quoted_at: datetime) -> Missed:

@@ -108,8 +108,8 @@ def _on_ladder(
     """Against the narrow bet and for the wide one. `stand_ins`: who is bought in their places, being the same bet."""
     bought = stand_ins or (narrow.market, wide.market)
     claims = [Claim(market.platform, market.market_id) for market in bought]
-    venues = "both venues settle alike and" if pair else "the venue settles"
-    because = f"{venues} by rules that differ in the {narrow.kind} only"
+    alike = "both venues settle alike and " if pair else ""
+    because = f"{alike}both are settled by their rules, which differ in the {narrow.kind} only"
     plan = implied(_LADDER[narrow.kind], claims[0], claims[1], because)
     cost = listed_cost(plan, bought)
     return None if cost is None else Proposed("ladder", plan, bought, cost, (narrow, wide), pair)

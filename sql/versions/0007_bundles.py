@@ -24,7 +24,9 @@ STATEMENTS: tuple[str, ...] = (
     UPDATE arbitrage_opportunities
     SET bundle_key = 'kalshi:' || kalshi_market_id || '+polymarket:' || polymarket_market_id
     """,
+    # Which markets an opportunity refers to.
     "CREATE INDEX arbitrage_kalshi ON arbitrage_opportunities (kalshi_market_id)",
+    "CREATE INDEX arbitrage_legs ON arbitrage_opportunities USING gin (legs jsonb_path_ops)",
     # One row a time that a bundle cleared without a break. `half_at`: when its edge was first seen at half its peak or
     # less, by a quote or by books that showed it gone; null while that is not known.
     """

@@ -96,7 +96,11 @@ def best_bundle(legs: Sequence[Leg], pays: Decimal = _ONE) -> Bundle | None:
             whole, unrounded = whole - 1, unrounded - gain
         if stretch.since * pays - sum(stretch.spent) <= best:
             break
-    return priced(legs, shares, pays) if shares > 0 else None
+    bundle = priced(legs, shares, pays) if shares > 0 else None
+    # Sizes may be fractions: the share in which the last level that pays meets the first that does not may still pay.
+    end = stretches[-1].until if stretches else _ZERO
+    over = priced(legs, end.to_integral_value(rounding=ROUND_CEILING), pays) if end % 1 else None
+    return over if over is not None and over.net_edge_usd > best else bundle
 
 
 def priced(legs: Sequence[Leg], shares: Decimal, pays: Decimal = _ONE) -> Bundle | None:

@@ -55,7 +55,7 @@ def implied(kind: Kind, narrow: Claim, wide: Claim, because: str) -> Plan:
 
     Either `narrow` is false and its other side pays, or it is true and so is `wide`; both pay where only `wide` is.
     """
-    legs = (narrow.denied, wide)
+    legs = tuple(sorted((narrow.denied, wide), key=lambda leg: leg.platform))
     return Plan(kind, legs, 1, because, "+".join(sorted(map(str, legs))))
 
 
