@@ -12,13 +12,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import collecting, detection, disk, history, storage, traffic
+from bench import bundles, collecting, detection, disk, history, storage, traffic
 from bench.result import Result
 
 RESULTS = Path(__file__).parent / "results.json"
 BENCHES: dict[tuple[str, ...], Callable[[], Coroutine[None, None, list[Result]]]] = {
     ("insert_1000_ms", "latest_price_ms", "history_24h_ms"): storage.run,
     ("detect_kernel_ms_50k",): detection.run,
+    ("bundles_per_s",): bundles.run,
     ("history_read_ms_100k", "history_read_mb_100k"): history.run,
     ("collect_vs_floor", "collect_peak_mb", "collect_wire_mb"): collecting.against_floor,
     ("collect_growth",): collecting.growth,

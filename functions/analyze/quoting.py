@@ -15,7 +15,7 @@ from core.arbitrage.bundles import LEAST_GAIN_USD, Bundle, Leg, best_bundle, cos
 from core.arbitrage.fees import ROUNDING, FeeRule
 from core.arbitrage.plans import Claim, Plan, of_pair
 from core.match.verdict import Verdict
-from core.models import PLATFORMS, Book, OpenMarket
+from core.models import Book, OpenMarket, Platform
 from core.queries import arbitrage
 from core.runtime import Run
 from core.settings import AnalyzeSettings
@@ -104,19 +104,19 @@ async def _quote_all(
     run: Run[AnalyzeSettings], candidates: Sequence[Candidate]
 ) -> AsyncIterator[tuple[Candidate, dict[str, Any] | Missed]]:
     """Group by group; a venue that failed several times over is not asked for all the others."""
-    failures: list[str] = []
+    failures: list[tuple[Platform, str]] = []
     async with open_lines(run.settings) as lines:
         for group in _groups(candidates):
-            if len(failures) < _GIVE_UP_AFTER:
-                wanted = {(market.platform, market.market_id): market for c in group for market in c.markets}
-                read = await read_books(run, lines, list(wanted.values()))
-                failures += [*read.failed.values()][:1]
-            else:
-                read = ReadBooks(failed=dict.fromkeys(PLATFORMS, failures[0]))
+            counts = Counter(platform for platform, _ in failures)
+            given_up = {platform: error for platform, error in failures if counts[platform] >= _GIVE_UP_AFTER}
+            wanted = {(m.platform, m.market_id): m for c in group for m in c.markets if m.platform not in given_up}
+            read = await read_books(run, lines, list(wanted.values()))
+            failures += read.failed.items()
+            read.failed |= given_up
             for candidate in group:
                 yield candidate, _quote(run, candidate, read)
     if failures:
-        log.error("books could not be read", extra={"groups": len(failures), "error": failures[0]})
+        log.error("books could not be read", extra={"requests": len(failures), "error": failures[0][1]})
 
 
 def _groups(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:

@@ -178,7 +178,7 @@ def test_a_last_share_that_only_pays_for_its_rounding_is_left_out() -> None:
 def test_three_legs_of_which_two_pay_are_priced_against_two_dollars() -> None:
     bundle = best_bundle([leg(("0.60", "9")), leg(("0.65", "20")), leg(("0.70", "12"))], Decimal(2))
     assert bundle is not None
-    assert (bundle.shares, bundle.payout_usd, bundle.cost_usd) == (9, 18, Decimal("17.55"))
+    assert (bundle.shares, bundle.payout_usd, bundle.cost_usd) == (Decimal(9), Decimal(18), Decimal("17.55"))
 
 
 def test_an_empty_book_is_no_bundle() -> None:
