@@ -14,7 +14,7 @@ from analyze.offers import Candidate
 from analyze.quoting import listed_cost, quote_candidates
 from core.arbitrage import exhaustive
 from core.arbitrage.plans import Claim, Kind, Plan, all_no, all_yes, implied, of_pair
-from core.arbitrage.rungs import PRICED_OUT, Rung, implications, ladders, read_rung, refusal
+from core.arbitrage.rungs import PRICED_OUT, Rung, implications, ladders, read_rungs, refusal
 from core.arbitrage.wording import Wording
 from core.models import OpenMarket
 from core.queries import arbitrage
@@ -73,7 +73,7 @@ def propose(markets: Sequence[OpenMarket], pairs: Iterable[Mapping[str, Any]]) -
     for market in markets:
         if market.event_id is not None and market.mutually_exclusive:
             by_event[market.platform, market.event_id].append(market)
-    rungs = [rung for market in markets if (rung := read_rung(market)) is not None]
+    rungs = read_rungs(markets)
     found = [
         *(plan for (_, event_id), group in by_event.items() for plan in _lists(event_id, group)),
         *(_on_ladder(narrow, wide) for narrow, wide in implications(rungs)),

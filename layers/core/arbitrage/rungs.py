@@ -31,6 +31,8 @@ _TOKEN = re.compile(
 )
 _SCALES = {"k": 3, "thousand": 3, "m": 6, "million": 6, "b": 9, "bn": 9, "billion": 9}
 _DROPPED = frozenset("the a an is are be".split())
+# What may differ between the titles of one ladder; a coarse sieve.
+_VARIES = re.compile(rf"[\d\s,.:$%+-]+|\b{_MONTH}|\b(?:the|[ap]m|[kmbtz]|bn|million|billion|thousand)\b", re.I)
 _UP = re.compile(
     r"\b(?:above|over|at least|(?:more|greater|higher) than|exceeds?|or (?:more|above|higher|greater|over))\b|≥|>|\d\+",
     re.I,
@@ -79,6 +81,15 @@ class Rung:
     def is_wider_than(self, other: Rung) -> bool:
         """Of the same stem: whether the other one's coming true makes this one come true, without being the same."""
         return self.value != other.value and (self.value > other.value) is self.grows  # type: ignore[operator]
+
+
+def read_rungs(markets: Iterable[OpenMarket]) -> list[Rung]:
+    """Those of markets that some other one of the venue resembles: a rung alone is no ladder, and reading costs."""
+    alike: defaultdict[tuple[Platform, str], list[OpenMarket]] = defaultdict(list)
+    for market in markets:
+        alike[market.platform, _VARIES.sub("", f"{market.title} {market.yes_label}")].append(market)
+    groups = (group for group in alike.values() if len(group) > 1)
+    return [rung for group in groups for market in group if (rung := read_rung(market)) is not None]
 
 
 def read_rung(market: OpenMarket) -> Rung | None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.arbitrage.rungs import Rung, implications, ladders, read_rung, refusal
+from core.arbitrage.rungs import Rung, implications, ladders, read_rung, read_rungs, refusal
 from core.arbitrage.wording import Wording
 from core.models import Market, OpenMarket, Platform
 from core.venues import kalshi, polymarket
@@ -97,6 +97,13 @@ def test_only_what_says_the_same_beside_its_rung_is_on_one_ladder() -> None:
     titles = ["Rain above 10 mm?", "Rain above 20 mm?", "Snow above 10 mm?", "Rain below 10 mm?"]
     found = ladders([rung(title) for title in titles])
     assert sorted(len(ladder) for ladder in found.values()) == [1, 1, 2]
+
+
+def test_a_market_that_none_resembles_is_not_read() -> None:
+    titles = ["Rain above 10 mm?", "Rain above 2,000 mm?", "Signed before Dec 1, 2026?", "Signed before Jan 2027?"]
+    assert len(read_rungs(market(title) for title in titles)) == 4
+    assert len(read_rungs(market(title) for title in [*titles[1:], "Snow above 10 mm?"])) == 2
+    assert read_rungs([market(titles[0]), market(titles[0], platform="polymarket")]) == []
 
 
 def test_of_each_narrow_bet_the_wider_one_with_the_cheapest_yes_is_proposed() -> None:
