@@ -30,7 +30,7 @@ Lacks = Literal["price", "fees", "edge", "depth", "rules", "books"]
 class Candidate:
     """A bundle that may clear, in the `ways` in which it can be bought. `settles_at` is of its later leg.
 
-    `refused`: why its rules do not allow it, however cheap it is.
+    `refused`: why its rules do not allow it, however cheap it is. `standing`: its first way is published now.
     """
 
     ways: tuple[Plan, ...]
@@ -40,6 +40,7 @@ class Candidate:
     reasons: tuple[str, ...]
     settles_at: datetime | None
     refused: str | None = None
+    standing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -41,8 +42,9 @@ async def quote(run: Run[AnalyzeSettings], pairs: Sequence[Pair]) -> tuple[list[
         relation: str = verdict.relation
         ways = of_pair(relation, relation != "complement", verdict.kalshi_id, verdict.polymarket_id)
         if ways:
-            confidence = Decimal(str(round(100 * verdict.confidence, 1)))
-            candidates.append(Candidate(ways, legs, verdict.risk, confidence, verdict.reasons, _later_close(legs)))
+            confidence, close = Decimal(str(round(100 * verdict.confidence, 1))), _later_close(legs)
+            refused = "; ".join(verdict.reasons) or "settlement rules differ" if verdict.risk == "BLOCK" else None
+            candidates.append(Candidate(ways, legs, verdict.risk, confidence, verdict.reasons, close, refused))
     return await quote_candidates(run, candidates)
 
 
@@ -52,7 +54,7 @@ async def quote_candidates(
     """Those that stand are quoted first, then those that the listed prices promise the most for."""
     async with run.transaction() as connection:
         alive = await arbitrage.alive_keys(connection)
-    ranked = sorted(candidates, key=lambda c: (not alive & {way.key for way in c.ways}, _listed(c)))
+    ranked = sorted((_standing_first(c, alive) for c in candidates), key=lambda c: (not c.standing, _listed(c)))
     opportunities, missed, not_shown = list[dict[str, Any]](), list[tuple[Candidate, Missed]](), Counter[str]()
     not_shown["too many pairs for one run"] = len(ranked[_MOST_QUOTED:])
     async for candidate, quoted in _quote_all(run, ranked[:_MOST_QUOTED]):
@@ -63,6 +65,11 @@ async def quote_candidates(
             opportunities.append(quoted)
     await _store_near_misses(run, missed, alive)
     return opportunities, +not_shown
+
+
+def _standing_first(candidate: Candidate, alive: set[str]) -> Candidate:
+    ways = tuple(sorted(candidate.ways, key=lambda way: way.key not in alive))
+    return replace(candidate, ways=ways, standing=ways[0].key in alive)
 
 
 async def _store_near_misses(
@@ -169,7 +176,8 @@ def _priced(run: Run[AnalyzeSettings], candidate: Candidate, read: Mapping[Key, 
     ways = [(way, legs_of(way, candidate.markets, books)) for way in candidate.ways]
     found = [(way, legs, bundle) for way, legs in ways if (bundle := best_bundle(legs, Decimal(way.pays))) is not None]
     if not found:
-        way, legs = min(ways, key=lambda choice: (cost_of_one(choice[1]) or Decimal(2)) / choice[0].pays)
+        told = ways[:1] if candidate.standing else ways  # of what stood it is said why it stands no more
+        way, legs = min(told, key=lambda choice: (cost_of_one(choice[1]) or Decimal(2)) / choice[0].pays)
         return _without_edge(way, legs, min(book.read_at for book in books.values()))
     way, legs, most = max(found, key=lambda choice: choice[2].net_edge_usd)
     sizes = sizes_of(legs, most, Decimal(str(run.settings.arbitrage_min_edge_pct)))

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from analyze import pairing, quoting
+from analyze import pairing, pipeline, quoting
 from core.arbitrage.bundles import best_bundle
 from core.arbitrage.plans import of_pair
 from core.match.verdict import Verdict
@@ -228,6 +228,38 @@ async def test_a_near_miss_says_what_it_lacks_and_at_which_price_it_would_clear(
         assert "if both venues settle alike" in miss["description"]
         for leg in miss["legs"] if lacks != "depth" else ():
             assert Decimal(leg["clears_at"]) < Decimal(leg["ask"])
+
+
+async def test_a_pair_that_settlement_blocks_is_never_shown_whoever_hands_it_over(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    books = Books(("0.4", "1000"), ("0.4", "1000"))
+    with served(books.app()) as url:
+        run = await make_run("analyze", NOW, **at(outside, url))
+        async with run.transaction() as connection:
+            markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
+        ours = next(m for m in markets if m.platform == "kalshi")
+        other = next(m for m in markets if m.platform == "polymarket")
+        blocked = Verdict(ours.market_id, other.market_id, "identity", 0.64, "BLOCK", ("a death clause",))
+        found, not_shown = await quoting.quote(run, [(blocked, (ours, other))])
+    assert (found, not_shown) == ([], {"rules do not allow it": 1})
+    (miss,) = await rows(run, "SELECT * FROM arbitrage_near_misses")
+    assert (miss["lacks"], miss["reason"]) == ("rules", "a death clause")
+
+
+async def test_a_life_ends_with_what_this_runs_books_said_of_it(make_run: MakeRun, outside: Outside) -> None:
+    off = {"ai_analysis_enabled": False}
+    for step, (kalshi, polymarket, status) in enumerate(
+        [("0.4", "0.4", 200), ("0.4", "0.4", 200), ("0.5", "0.49", 200), ("0.4", "0.4", 200), ("0.4", "0.4", 503)]
+    ):
+        books = Books((kalshi, "1000"), (polymarket, "1000"), status)
+        with served(books.app()) as url:
+            run = await make_run("analyze", NOW + step * timedelta(minutes=2), **at(outside, url), **off)
+            await pipeline.run(run)
+    lives = await rows(run, "SELECT * FROM arbitrage_lives WHERE opportunity_type = 'CROSS_PLATFORM' ORDER BY id")
+    told = {(life["quotes"], life["ended_because"], life["half_at"] is None) for life in lives}
+    assert told == {(2, "no edge after fees", False), (1, "book could not be read", True)}
+    assert len(lives) == 2 * PAIRS
 
 
 async def test_a_book_with_one_side_only_is_not_shown(make_run: MakeRun, outside: Outside) -> None:

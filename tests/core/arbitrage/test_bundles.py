@@ -154,6 +154,13 @@ def test_mid_prices_that_cross_are_no_bundle_when_asks_do_not() -> None:
     assert best_bundle([yes_book, no_book]) is None
 
 
+@given(st.decimals("0.02", "0.98", places=2), st.decimals("0", "0.2", places=2))
+def test_mid_prices_are_never_what_is_paid(ask: Decimal, over: Decimal) -> None:
+    """Whatever the middles of two books promise, asks that sum to a dollar or more buy nothing."""
+    other = min(1 - ask + over, Decimal("0.99"))
+    assert ask + other < 1 or best_bundle([leg((f"{ask}", "100")), leg((f"{other}", "100"))]) is None
+
+
 def test_fees_can_eat_the_whole_edge() -> None:
     assert best_bundle([leg(("0.49", "100")), leg(("0.49", "100"))]) is not None
     assert best_bundle([leg(("0.49", "100"), rate="0.07"), leg(("0.49", "100"), rate="0.05")]) is None

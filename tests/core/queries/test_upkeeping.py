@@ -79,8 +79,8 @@ async def insert_needed(pool: db.Pool) -> set[str]:
         await insert_insight(connection, "An insight's market")
         await insert_arbitrage(connection, "An opportunity")
         await connection.execute(
-            "UPDATE arbitrage_opportunities SET kalshi_market_id = 'K-arbitrage', polymarket_market_id = 'P-arbitrage', "
-            "legs = $1",
+            "UPDATE arbitrage_opportunities SET kalshi_market_id = 'K-arbitrage', "
+            "polymarket_market_id = 'P-arbitrage', legs = $1",
             [{"platform": "kalshi", "market_id": "K-arbitrage"}, {"platform": "kalshi", "market_id": "K-leg"}],
         )
     await insert_pattern(pool, "K-pattern", NOW)
