@@ -19,8 +19,8 @@ from core.match.claims import Claim, stem
 
 MOST = 10
 # Markets that a market's rare keys may bring up before they are ranked by all keys.
-LOOKED_UP = 1_000
-_AT_ONCE = 2_000
+LOOKED_UP = 500
+_AT_ONCE = 256
 
 Ints = NDArray[np.int64]
 

@@ -16,6 +16,10 @@ _WHOLE = re.compile(r"(?:will|is|are|does|do|did|has|have|was|were|can)\b", re.I
 # Asks for one of several: whose YES it is must be said by the label.
 _OPEN = re.compile(r"(?:which|who|what|when|where|how)\b", re.I)
 _SEASON = re.compile(r"\b(20[0-9]{2})\s?[-–/]\s?([0-9]{2})\b(?!-)")
+_COUNTED = re.compile(
+    r"([0-9][0-9.,]*(?:\s?(?:k|m|bn|thousand|million|billion)\b)?) (?!k\b|m\b|bn\b|thousand|million|billion)(\w+) (or (?:more|higher|greater|over|less|fewer|lower))\b",
+    re.I,
+)
 _DISTRICT = re.compile(r"\b([A-Z]{2})-([0-9]{1,2})\b")
 _ORDINAL = re.compile(r"([0-9]+)(?:st|nd|rd|th)")
 
@@ -41,6 +45,7 @@ class Claim:
 
 def read_claim(title: str, close_time: datetime | None, yes_label: str = "Yes") -> Claim:
     title, label = _SEASON.sub(_last_year, _DISTRICT.sub(r"\1\2", title)), yes_label.strip()
+    title = _COUNTED.sub(r"\1 \3 \2", title)
     if label.casefold() in ("yes", "no"):
         label = ""
     facts = read_facts(title, close_time, yes_label)
@@ -69,6 +74,8 @@ def _last_year(match: re.Match[str]) -> str:
 
 def stem(word: str) -> str:
     """Rough, for comparing only: confirmed, confirms and confirm are one."""
+    if word.endswith(("ies", "ied")) and len(word) > 5:
+        return f"{word[:-3]}y"
     for ending in ("ing", "ed", "es", "s"):
         if word.endswith(ending) and len(word) - len(ending) >= 4 and not word.endswith("ss"):
             return word[: -len(ending)]

@@ -16,8 +16,8 @@ from core.match.facts import Day, Facts
 MAX_CLOSE_GAP = timedelta(hours=12)
 # Venues close late or leave open what is decided early; this far apart, undated titles are of different years' events.
 MAX_UNDATED_GAP = timedelta(days=120)
-# One letter of five, or two that changed places, is a slip of the pen: Silwa, Sliwa.
-_SPELLED_ALIKE, _LONG = 0.8, 5
+# Shorter words with a slip of the pen are other words.
+_LONG = 5
 
 
 def unmatched(words: Iterable[str], others: Collection[str]) -> frozenset[str]:
@@ -28,9 +28,11 @@ def unmatched(words: Iterable[str], others: Collection[str]) -> frozenset[str]:
 
 
 def _is_misspelt(word: str, others: list[str]) -> bool:
-    if len(word) < _LONG:
-        return False
-    return any(OSA.normalized_similarity(word, other, score_cutoff=_SPELLED_ALIKE) > 0 for other in others)
+    """By a letter too many or two that changed places; another letter in its place makes another name."""
+    return len(word) >= _LONG and any(
+        OSA.distance(word, other, score_cutoff=1) <= 1 and (len(word) != len(other) or sorted(word) == sorted(other))
+        for other in others
+    )
 
 
 def refusals(a: Claim, b: Claim, only_a: Collection[str], only_b: Collection[str]) -> list[str]:
@@ -87,10 +89,11 @@ def _days(claim: Claim) -> list[Day]:
 
 
 def same_day(a: Day, b: Day) -> bool:
-    """Within a day of each other where both say the day; what one leaves open does not part them."""
+    """What one leaves open does not part them. Deadlines may be a day apart: one counts the day itself, one does not."""
     if {a.kind, b.kind} == {"after", "by"} or a.month != b.month:
         return False
-    return (not (a.year and b.year) or a.year == b.year) and (not (a.day and b.day) or abs(a.day - b.day) <= 1)
+    slop = 1 if a.kind == b.kind == "by" else 0
+    return (not (a.year and b.year) or a.year == b.year) and (not (a.day and b.day) or abs(a.day - b.day) <= slop)
 
 
 def exact_refusals(a: Facts, b: Facts) -> list[str]:

@@ -77,7 +77,7 @@ shutdown: government shutdown, shut down; recession: recessions; hike: raise, ra
 cut: cuts, lower, lowers, decrease, decreases; announce: announces, announced; normalize: normalise, normalization,
 normalisation; norm: norms; first: first place, most votes; second: second place, second most, runner-up, runner up, finish second,
 get second; third: third place, third most, finish third; fourth: fourth place, fourth most, finish fourth;
-fifth: fifth place, fifth most, finish fifth; best: greatest; win: won, winner, winners, winning
+fifth: fifth place, fifth most, finish fifth; q1: first quarter; q2: second quarter; q3: third quarter; q4: fourth quarter; best: greatest; win: won, winner, winners, winning
 """
 
 _PLACES = [entry.partition(":")[0].strip().replace(" ", "_") for entry in COUNTRIES.split(";")]
@@ -88,11 +88,13 @@ EXCLUSIVE = {
     for name, words in {
         "party": "democrat republican another_party independent labour conservative liberal greens",
         "who": "someone_else another_party",
-        "stage of a race": "nominee primary runoff first_round ticket qualify",
+        "stage of a race": "nominee primary runoff first_round ticket",
+        "how far": "win qualify",
         "stage of an office": "nominee confirm",
         "stage of a contest": "group_stage knockout round_of_16 quarterfinal semifinal final",
         "chamber": "house senate lower upper full",
         "rank": "second third fourth fifth sixth",
+        "period": "q1 q2 q3 q4",
         "nature of the quote": "touch close",
         "kind of act": "announce release",
         "kind of signature": "sign ratify",
@@ -102,7 +104,7 @@ EXCLUSIVE = {
 }
 # Said on one side only, these are another bet: to win is not to be nominated, to be second is not to win.
 TELLING = frozenset(
-    """nominee primary runoff first_round ticket qualify second third fourth fifth sixth
+    """nominee primary runoff first_round ticket announce ratify second third fourth fifth sixth
     another_party someone_else semifinal quarterfinal""".split()
 )
 

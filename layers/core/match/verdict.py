@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from core.match import lexicon
 from core.match.claims import Claim, stem
@@ -16,9 +16,18 @@ from core.match.weights import Weights
 
 Risk = Literal["SAFE", "CAUTION", "BLOCK"]
 
-# Fitted by bench/matching_fit.py: what each side's words, weighed, are said by the other.
-INTERCEPT, KALSHI_SAID, POLYMARKET_SAID = -6.0, 6.0, 6.0
-MATCH = 0.5  # from here on the two are called the same bet
+MATCH = 0.5  # from this confidence on the two are called the same bet
+
+
+class Coefficients(NamedTuple):
+    """Of the logistic function of how much of what each side says the other says too."""
+
+    intercept: float
+    kalshi_said: float
+    polymarket_said: float
+
+
+FITTED = Coefficients(-6.0, 6.0, 6.0)  # by bench/matching_fit.py
 
 _SAME: frozenset[Relation] = frozenset(("identity", "complement"))
 _MIRRORED: Mapping[Relation, Relation] = {"identity": "complement", "complement": "identity"}
@@ -57,7 +66,14 @@ class Sides:
         object.__setattr__(self, "only_polymarket", unmatched(self.polymarket.words, self.kalshi.words))
 
 
-def judge(kalshi_id: str, polymarket_id: str, kalshi: Claim, polymarket: Claim, weights: Weights) -> Verdict:
+def judge(
+    kalshi_id: str,
+    polymarket_id: str,
+    kalshi: Claim,
+    polymarket: Claim,
+    weights: Weights,
+    coefficients: Coefficients = FITTED,
+) -> Verdict:
     """By titles alone: a refusal by the gate is relation none; else the relation of amounts, dates and polarity."""
     sides = Sides(kalshi, polymarket)
     refused = refusals(kalshi, polymarket, sides.only_kalshi, sides.only_polymarket)
@@ -67,7 +83,7 @@ def judge(kalshi_id: str, polymarket_id: str, kalshi: Claim, polymarket: Claim, 
         refused = [why] if why else []
     if relation == "none":
         return Verdict(kalshi_id, polymarket_id, "none", 0, "CAUTION", tuple(refused))
-    confidence = _confidence(sides, weights)
+    confidence = _confidence(sides, weights, coefficients)
     return Verdict(
         kalshi_id,
         polymarket_id,
@@ -82,10 +98,14 @@ def judge(kalshi_id: str, polymarket_id: str, kalshi: Claim, polymarket: Claim, 
 
 
 def judge_group(
-    kalshi_id: str, kalshi: Claim, others: Sequence[tuple[str, Claim]], weights: Weights
+    kalshi_id: str,
+    kalshi: Claim,
+    others: Sequence[tuple[str, Claim]],
+    weights: Weights,
+    coefficients: Coefficients = FITTED,
 ) -> list[Verdict]:
     """One Kalshi market against its candidates: of several that fit, the best; buckets that together make it up."""
-    verdicts = [judge(kalshi_id, other_id, kalshi, claim, weights) for other_id, claim in others]
+    verdicts = [judge(kalshi_id, other_id, kalshi, claim, weights, coefficients) for other_id, claim in others]
     for relation in _SAME:
         best = max((v.confidence for v in verdicts if v.is_match and v.relation == relation), default=0)
         if best:
@@ -159,9 +179,10 @@ def _apart(a: Claim, b: Claim) -> tuple[list[Interval], list[Interval]]:
     return [x for x in a.amounts if x not in common], [x for x in b.amounts if x not in common]
 
 
-def _confidence(sides: Sides, weights: Weights) -> float:
+def _confidence(sides: Sides, weights: Weights, coefficients: Coefficients) -> float:
+    intercept, of_ours, of_theirs = coefficients
     ours, theirs = features(sides, weights)
-    return 1 / (1 + math.exp(-(INTERCEPT + KALSHI_SAID * ours + POLYMARKET_SAID * theirs)))
+    return 1 / (1 + math.exp(-(intercept + of_ours * ours + of_theirs * theirs)))
 
 
 def features(sides: Sides, weights: Weights) -> tuple[float, float]:
