@@ -21,7 +21,7 @@ from core.match.report import Labelled, answer, read_labelled, score
 from core.match.verdict import Coefficients, Sides, features, judge
 
 Floats = NDArray[np.float64]
-RIDGE = 0.03
+RIDGE = 0.1
 STEPS = 60
 
 

@@ -15,9 +15,10 @@ from core.match.intervals import Interval, read_interval
 _WHOLE = re.compile(r"(?:will|is|are|does|do|did|has|have|was|were|can)\b", re.I)
 # Asks for one of several: whose YES it is must be said by the label.
 _OPEN = re.compile(r"(?:which|who|what|when|where|how)\b", re.I)
+_PASSIVE = re.compile(r"\b(?:be|been|being|is|are|gets?) \w+ed\b", re.I)
 _SEASON = re.compile(r"\b(20[0-9]{2})\s?[-–/]\s?([0-9]{2})\b(?!-)")
 _COUNTED = re.compile(
-    r"([0-9][0-9.,]*(?:\s?(?:k|m|bn|thousand|million|billion)\b)?) (?!k\b|m\b|bn\b|thousand|million|billion)(\w+) (or (?:more|higher|greater|over|less|fewer|lower))\b",
+    r"([0-9][0-9.,]*(?:\s?(?:k|m|bn|thousand|million|billion)\b)?) (?!(?:k|m|bn|thousand|million|billion|bps?|basis|percent|percentage|pct|degrees?|dollars?|cents?|usd)\b)(\w+) (or (?:more|higher|greater|over|less|fewer|lower))\b",
     re.I,
 )
 _DISTRICT = re.compile(r"\b([A-Z]{2})-([0-9]{1,2})\b")
@@ -26,8 +27,9 @@ _ORDINAL = re.compile(r"([0-9]+)(?:st|nd|rd|th)")
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`words` say what it is about, without light words, amounts and dates; `subject` are those of its label.
+    """`words` say what it is about, without light words, amounts and dates; `order` has them as they stand.
 
+    `subject` are those of its label, which must be said by the other.
     `names` are the words that the title writes with a capital. `negated`: an odd number of negators stands in it.
     `is_open`: it asks for one of several and does not say which.
     """
@@ -41,6 +43,8 @@ class Claim:
     years: frozenset[int]
     negated: bool
     is_open: bool
+    is_passive: bool
+    order: tuple[str, ...]
 
 
 def read_claim(title: str, close_time: datetime | None, yes_label: str = "Yes") -> Claim:
@@ -49,11 +53,11 @@ def read_claim(title: str, close_time: datetime | None, yes_label: str = "Yes") 
     if label.casefold() in ("yes", "no"):
         label = ""
     facts = read_facts(title, close_time, yes_label)
-    spelled = plain(f"{title} {label}")
     words, amounts = _content(facts.words)
-    subject = _content(read_facts(label, close_time).words)[0] if label else []
-    if _WHOLE.match(title) and not {*subject} & {*_content(read_facts(title, close_time).words)[0]}:
+    subject = _content(take_words(plain(label))[0])[0] if label else []
+    if subject and _WHOLE.match(title) and not {*subject} & {*_content(read_facts(title, close_time).words)[0]}:
         words, subject = [word for word in words if word not in {*subject}], []
+    spelled = plain(f"{title} {label}" if subject else title)
     return Claim(
         facts=facts,
         words=frozenset(words) - lexicon.NEGATORS,
@@ -63,6 +67,8 @@ def read_claim(title: str, close_time: datetime | None, yes_label: str = "Yes") 
         dates=facts.dates,
         years=frozenset(facts.years) | {day.year for day in facts.dates if day.year},
         is_open=not subject and not amounts and bool(_OPEN.match(title)),
+        is_passive=bool(_PASSIVE.search(title)),
+        order=tuple(dict.fromkeys(words)),
         negated=sum(word in lexicon.NEGATORS for word in words) % 2 == 1,
     )
 

@@ -20,10 +20,10 @@ MAX_UNDATED_GAP = timedelta(days=120)
 _LONG = 5
 
 
-def unmatched(words: Iterable[str], others: Collection[str]) -> frozenset[str]:
-    """Those of `words` that no other says, in another form or with a slip of the pen."""
+def unmatched(words: Iterable[str], others: Collection[str], *, exactly: bool = False) -> frozenset[str]:
+    """Those of `words` that no other says, in another form or, but `exactly`, with a slip of the pen."""
     stems = {stem(other) for other in others}
-    long = [other for other in others if len(other) >= _LONG]
+    long = [] if exactly else [other for other in others if len(other) >= _LONG]
     return frozenset(word for word in words if stem(word) not in stems and not _is_misspelt(word, long))
 
 

@@ -114,7 +114,7 @@ NEGATORS = frozenset("not no never without neither nobody".split())
 LIGHT = frozenset(
     """a an the will be is are was were been do does did has have had there and or of to in on at by for from with as it its
     their his her this that which who what when how many any other get gets next first new during after say
-    before between than exactly ever again yes over under become becomes happen happens official officially whether
+    before between than exactly ever again yes over under x v vs versus make makes made become becomes happen happens official officially whether
     take takes least most us""".split()
 )
 NUMBER_WORDS = {

@@ -6,15 +6,15 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from core.match import lexicon
-from core.match.claims import Claim, stem
+from core.match.claims import Claim, read_claim, stem
+from core.match.facts import Facts
 from core.match.gate import exact_date_refusals, exact_refusals, refusals, same_day, unmatched
 from core.match.intervals import Interval, Relation, covers, is_whole, relate, units_agree
+from core.match.rules import Risk, settlement_risk
 from core.match.weights import Weights
-
-Risk = Literal["SAFE", "CAUTION", "BLOCK"]
 
 MATCH = 0.5  # from this confidence on the two are called the same bet
 
@@ -27,7 +27,7 @@ class Coefficients(NamedTuple):
     polymarket_said: float
 
 
-FITTED = Coefficients(-6.0, 6.0, 6.0)  # by bench/matching_fit.py
+FITTED = Coefficients(-4.02, 2.6, 4.8)  # by bench/matching_fit.py
 
 _SAME: frozenset[Relation] = frozenset(("identity", "complement"))
 _MIRRORED: Mapping[Relation, Relation] = {"identity": "complement", "complement": "identity"}
@@ -205,6 +205,45 @@ def _may_be_priced(sides: Sides, relation: Relation) -> bool:
 
 def _amounts(amounts: Sequence[Interval]) -> str:
     return ", ".join(f"{amount.low:g} to {amount.high:g}{amount.unit}" for amount in amounts) or "none"
+
+
+def with_rules(
+    verdict: Verdict, kalshi: Claim, polymarket: Claim, kalshi_rules: str, polymarket_rules: str
+) -> Verdict:
+    """The verdict after both rule texts were read. Where they tell what a title leaves out, they may open the gate."""
+    risk, notes = settlement_risk(kalshi_rules, polymarket_rules, verdict.relation)
+    sides = Sides(kalshi, polymarket)
+    told = verdict.is_match and verdict.relation in _SAME and is_told(sides, kalshi_rules, polymarket_rules)
+    return replace(
+        verdict,
+        risk=risk,
+        reasons=(*verdict.reasons, *notes),
+        may_be_priced=risk != "BLOCK" and (verdict.may_be_priced or told),
+    )
+
+
+def is_told(sides: Sides, kalshi_rules: str, polymarket_rules: str) -> bool:
+    """Whether the titles agree in all facts, and what only one title says stands in the other's rules."""
+    a, b = sides.kalshi, sides.polymarket
+    if exact_date_refusals(_lasting(a.facts), _lasting(b.facts)) or a.is_passive != b.is_passive or not _is_plain(sides):
+        return False
+    if [word for word in a.order if word in b.names] != [word for word in b.order if word in a.names]:
+        return False
+    ours, theirs = (read_claim(rules, None).words for rules in (kalshi_rules, polymarket_rules))
+    return not (
+        unmatched(a.words, b.words | theirs, exactly=True) or unmatched(b.words, a.words | ours, exactly=True)
+    )
+
+
+def _lasting(facts: Facts) -> Facts:
+    """What does not happen through a day is what happens by that day, denied: of these the negator tells."""
+    return replace(facts, dates=tuple(day._replace(kind="by") if day.kind == "through" else day for day in facts.dates))
+
+
+def _is_plain(sides: Sides) -> bool:
+    """Polarity told by one negator at most; amounts the same to the unit; nothing taken for a slip of the pen."""
+    opposed = any({stem(word) for word in words} & lexicon.ENDURING for words in (sides.kalshi.words, sides.polymarket.words))
+    return not opposed and set(sides.kalshi.amounts) == set(sides.polymarket.amounts)
 
 
 def tell_apart(verdicts: Sequence[Verdict]) -> list[Verdict]:
