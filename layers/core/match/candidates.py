@@ -6,16 +6,14 @@ keys rank. What is looked up for a market is bounded, so that the work grows wit
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.match.claims import Claim, stem
+from core.match.claims import Claim
+from core.match.weights import named_keys
 
 MOST = 10
 # Markets that a market's rare keys may bring up before they are ranked by all keys.
@@ -23,20 +21,7 @@ LOOKED_UP = 500
 _AT_ONCE = 256
 
 Ints = NDArray[np.int64]
-
-
-def named_keys(claim: Claim) -> dict[int, str]:
-    """The keys of a claim, and what each stands for."""
-    said = {stem(word): word.replace("_", " ") for word in claim.words}
-    for amount in claim.amounts:
-        said |= {f"#{end:g}": f"{end:g}{amount.unit}" for end in (amount.low, amount.high) if isfinite(end)}
-    said |= {f"@{day.month}-{day.day}": f"{day.month}-{day.day}" for day in claim.dates if day.month}
-    return {_number(key): words for key, words in said.items()}
-
-
-def _number(key: str) -> int:
-    """A signed number of 32 bits, which is what an integer column holds."""
-    return zlib.crc32(key.encode()) - (1 << 31)
+Floats = NDArray[np.float64]
 
 
 def explain(a: Claim, b: Claim) -> str:
@@ -90,7 +75,7 @@ def _find(index: Index, asked: Sequence[Sequence[int]], most: int) -> list[list[
     asker, at = asker[known], at[known]
     pairs = np.unique(_looked_up(index, asker, at))
     who, whom = pairs // max(index.size, 1), pairs % max(index.size, 1)
-    score = _scores(index, asker, at, who, whom, len(asked))
+    score = _scores(index, asker, at, who, whom)
     order = np.lexsort((-score, who))
     who, whom = who[order], whom[order]
     rank = np.arange(len(who)) - np.searchsorted(who, who)
@@ -100,25 +85,30 @@ def _find(index: Index, asked: Sequence[Sequence[int]], most: int) -> list[list[
     return found
 
 
-def _looked_up(index: Index, asker: Ints, at: Ints) -> Ints:
-    """asker * size + market, for the rarest keys of each asker as long as they bring up few enough markets."""
-    counts = index.counts[at]
+def rare(asker: Ints, counts: Ints) -> NDArray[np.bool_]:
+    """Which keys to look up: each asker's rarest, as long as they bring up few enough markets, and one at least."""
     order = np.lexsort((counts, asker))
-    asker, at, counts = asker[order], at[order], counts[order]
+    asker, counts = asker[order], counts[order]
     total = np.cumsum(counts)
     first = np.searchsorted(asker, asker)
     so_far = total - (total[first] - counts[first])
-    kept = (so_far <= LOOKED_UP) | ((np.arange(len(asker)) == first) & (counts <= 4 * LOOKED_UP))
+    kept = np.empty(len(asker), bool)
+    kept[order] = (so_far <= LOOKED_UP) | ((np.arange(len(asker)) == first) & (counts <= 4 * LOOKED_UP))
+    return kept
+
+
+def _looked_up(index: Index, asker: Ints, at: Ints) -> Ints:
+    """asker * size + market, of what their rare keys bring up."""
+    counts = index.counts[at]
+    kept = rare(asker, counts)
     asker, at, counts = asker[kept], at[kept], counts[kept]
     begins = np.repeat(index.starts[at] - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
     return np.repeat(asker, counts) * index.size + index.markets[begins + np.arange(counts.sum())]
 
 
-def _scores(index: Index, asker: Ints, at: Ints, who: Ints, whom: Ints, askers: int) -> NDArray[np.float64]:
-    """What the shared keys tell, over what the keys of either tell: 1 where all are shared."""
-    weight = np.log((index.size + 2) / (index.counts + 0.5))
-    ours = np.bincount(asker, weight[at], minlength=askers)
-    theirs = np.add.reduceat(np.append(weight[index.own], 0.0), index.ends[:-1]) * (np.diff(index.ends) > 0)
+def _scores(index: Index, asker: Ints, at: Ints, who: Ints, whom: Ints) -> Floats:
+    """What the shared keys tell; a market that says much else besides is less alike."""
+    weight = weight_of(index.counts, index.size)
     sizes = np.diff(index.ends)[whom]
     pair = np.repeat(np.arange(len(who)), sizes)
     begins = np.repeat(index.ends[whom] - np.concatenate(([0], np.cumsum(sizes)[:-1])), sizes)
@@ -126,9 +116,13 @@ def _scores(index: Index, asker: Ints, at: Ints, who: Ints, whom: Ints, askers: 
     asked = np.sort(asker * len(index.keys) + at)
     code = who[pair] * len(index.keys) + key
     place = np.minimum(np.searchsorted(asked, code), max(len(asked) - 1, 0))
-    shared = np.bincount(pair, weight[key] * (asked[place] == code), minlength=len(who)) if len(asked) else 0.0 * who
-    either: Any = ours[who] + theirs[whom] - shared
-    return shared / np.maximum(either, 1e-9)
+    shared = asked[place] == code if len(asked) else np.zeros(len(code), bool)
+    return np.bincount(pair, weight[key] * shared, minlength=len(who)) / np.sqrt(np.maximum(sizes, 1))
+
+
+def weight_of(counts: Ints, size: int) -> Floats:
+    """What a key tells that `counts` of a venue's `size` markets have."""
+    return np.log((size + 2) / (counts + 0.5))
 
 
 def _flat(rows: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:

@@ -1,4 +1,4 @@
-"""What an analyze run reads and writes: history, patterns, pairs, opportunities, insights, digests."""
+"""What an analyze run reads and writes: history, patterns, opportunities, insights, digests."""
 
 from __future__ import annotations
 
@@ -100,23 +100,6 @@ async def insert_patterns(connection: Connection, patterns: Iterable[Pattern], n
             (now, p.platform, p.market_id, p.event_id, p.category, p.detector, Decimal(str(p.score)), p.numbers)
             for p in patterns
         ],
-    )
-
-
-async def upsert_pairs(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Rows: kalshi id, polymarket id, relation, same side, confidence, settlement risk, reasons, decided at."""
-    await connection.executemany(
-        """
-        INSERT INTO pairs AS old (kalshi_market_id, polymarket_market_id, relation, same_side, confidence,
-            settlement_risk, reasons, decided_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-        ON CONFLICT (kalshi_market_id, polymarket_market_id) DO UPDATE SET relation = excluded.relation,
-            same_side = excluded.same_side, confidence = excluded.confidence,
-            settlement_risk = excluded.settlement_risk, reasons = excluded.reasons, decided_at = excluded.decided_at
-        WHERE (old.relation, old.same_side, old.confidence, old.settlement_risk, old.reasons) IS DISTINCT FROM
-            (excluded.relation, excluded.same_side, excluded.confidence, excluded.settlement_risk, excluded.reasons)
-        """,
-        list(rows),
     )
 
 
