@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import bundles, collecting, detection, disk, history, storage, traffic
+from bench import bundles, collecting, detection, disk, history, matching, storage, traffic
 from bench.result import Result
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -30,6 +30,14 @@ BENCHES: dict[tuple[str, ...], Callable[[], Coroutine[None, None, list[Result]]]
         "disk_wal_bytes_per_market_day",
         "disk_gb_100k",
     ): disk.run,
+    (
+        "match_scratch_s",
+        "match_scratch_times_faster",
+        "match_growth",
+        "match_candidate_recall",
+        "match_increment_s",
+        "match_increment_mb",
+    ): matching.run,
     ("traffic_usd_month_20k", "traffic_usd_month_100k"): traffic.run,
 }
 

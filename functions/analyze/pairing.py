@@ -37,32 +37,32 @@ async def pair(run: Run[AnalyzeSettings], markets: Sequence[OpenMarket]) -> Pair
         living = await matching.living_pairs(connection)
         blocked = await matching.blocked_pairs(connection)
     priced = [v for v in living if ("kalshi", v.kalshi_id) in by_key and ("polymarket", v.polymarket_id) in by_key]
-    paired = Paired(counts=counts | {"same": len(priced) + blocked})
+    paired = Paired(counts=counts | {"same": len(priced), "blocked": blocked})
     paired.not_shown["settlement rules differ"] = blocked
     legs = [(by_key["kalshi", v.kalshi_id], by_key["polymarket", v.polymarket_id]) for v in priced]
     for verdict, (kalshi_leg, polymarket_leg) in zip(priced, legs, strict=True):
-        if verdict.same_side:
-            _note_gap(paired, kalshi_leg, polymarket_leg)
-    paired.opportunities, not_shown = await quoting.quote(run, _of_one_side(list(zip(priced, legs, strict=True))))
+        _note_gap(paired, kalshi_leg, polymarket_leg, same_side=verdict.same_side)
+    # Quoting buys one venue's YES and the other's NO: of a complement, that would be the same bet twice.
+    of_one_side = [(verdict, pair) for verdict, pair in zip(priced, legs, strict=True) if verdict.same_side]
+    paired.not_shown["complements are not quoted"] = len(priced) - len(of_one_side)
+    paired.opportunities, not_shown = await quoting.quote(run, of_one_side)
     paired.not_shown += not_shown
     paired.not_shown += Counter()  # drops zeros
     return paired
 
 
-def _of_one_side(pairs: list[quoting.Pair]) -> list[quoting.Pair]:
-    """Quoting buys YES against NO: a complement's sides are the other way round."""
-    return [pair for pair in pairs if pair[0].same_side]
-
-
-def _note_gap(paired: Paired, kalshi: OpenMarket, polymarket: OpenMarket) -> None:
+def _note_gap(paired: Paired, kalshi: OpenMarket, polymarket: OpenMarket, *, same_side: bool) -> None:
     """A gap between a venue's asks and the other's middle, scored in cents: 4 of them score 50.
+
+    Of a complement the other's NO is this market's YES.
 
     Of both sides of one gap the wider: told twice, it would look like twice the money.
     """
     found: list[Pattern] = []
     for market, other in ((kalshi, polymarket), (polymarket, kalshi)):
         # Never the last trade, which may be of another day; nor the middle of a wide book, which is nobody's price.
-        fair = best_price(complement(other.no_price), other.yes_price, None)
+        yes, no = (other.yes_price, other.no_price) if same_side else (other.no_price, other.yes_price)
+        fair = best_price(complement(no), yes, None)
         if fair is None:
             is_one_sided = other.yes_price is None or other.no_price is None
             paired.not_shown[f"no fair price: {'one-sided' if is_one_sided else 'wide'} book"] += 1

@@ -30,7 +30,7 @@ async def test_a_run_stores_patterns_pairs_opportunities_and_insights(make_run: 
     summary = await pipeline.run(run)
     for table, count in (
         ("patterns", summary["patterns"]),
-        ("pairs", summary["pairs"]["same"]),
+        ("pairs", summary["pairs"]["kept"]),
         ("arbitrage_opportunities", summary["arbitrage"]["published"]),
         ("ai_insights", summary["insights"]["published"]),
     ):

@@ -104,7 +104,7 @@ def _unanswered(kind: Kind, ours: Sequence[str], theirs: Sequence[str], their_ru
     """Clauses of one side that the other does not make in its words; of one kind the first is enough."""
     if kind == "exclusion":
         missing = [clause for clause in ours if not any(_is_alike(clause, other) for other in _sentences(their_rules))]
-    elif kind == "source":
+    elif kind in ("source", "death"):
         missing = [clause for clause in ours if not any(_is_alike(clause, other) for other in theirs)]
     else:
         missing = [] if theirs else list(ours)

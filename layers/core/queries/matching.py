@@ -74,7 +74,15 @@ async def replace_keys(connection: Connection, rows: Iterable[tuple[Platform, st
 
 
 async def forget_ended(connection: Connection, timeout_s: float) -> None:
-    """Deletes the keys of markets that trade no more."""
+    """Deletes the keys of markets that trade no more, and their pairs but for matches, which are a record."""
+    await connection.execute(
+        f"""
+        DELETE FROM pairs p WHERE NOT p.is_match AND NOT EXISTS (
+            SELECT FROM markets m WHERE m.platform = 'kalshi' AND m.market_id = p.kalshi_market_id AND {_OPEN}
+        )
+        """,  # noqa: S608  a constant of our own
+        timeout=timeout_s,
+    )
     await _forget(
         connection,
         f"NOT EXISTS (SELECT FROM markets m WHERE (m.platform, m.market_id) = (t.platform, t.market_id) AND {_OPEN})",

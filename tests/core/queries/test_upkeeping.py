@@ -11,7 +11,7 @@ import pytest
 
 from core import db
 from core.models import PLATFORMS, MarketStatus, Pattern, Platform
-from core.queries import analyzing, jobs, upkeeping
+from core.queries import analyzing, jobs, matching, upkeeping
 from core.queries.upkeeping import Aged, Chunk, Over
 from tests.api.rows import insert_arbitrage, insert_insight
 from tests.conftest import NOW
@@ -64,9 +64,8 @@ async def insert_pattern(pool: db.Pool, market_id: str, at: datetime, detector: 
 
 async def insert_pair(pool: db.Pool, kalshi: str, polymarket: str) -> None:
     async with pool.acquire() as connection:
-        await analyzing.upsert_pairs(
-            connection, [(kalshi, polymarket, "identity", True, Decimal(1), "CAUTION", [], NOW)]
-        )
+        row = (kalshi, polymarket, "identity", True, Decimal(1), "CAUTION", [], True, True, "", 0, 0, NOW)
+        await matching.upsert_pairs(connection, [row])
 
 
 async def insert_needed(pool: db.Pool) -> set[str]:
