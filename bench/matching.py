@@ -129,7 +129,7 @@ def recall(listing: Listing, planted: Pairs, many: Matched) -> Result:
 async def increment(listing: Listing) -> list[Result]:
     """A process of its own that matches what changed, and what its database sends and is sent."""
     async with database() as connection:
-        address = await connection.fetchval("SELECT current_setting('unix_socket_directories')")
+        address = (await connection.fetchval("SELECT current_setting('unix_socket_directories')")).strip('"')
         for platform in PLATFORMS:
             markets = listing[platform][:MANY]
             for first in range(0, len(markets), 5_000):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 from core.match.facts import AMOUNT_UNITS
@@ -95,7 +96,7 @@ def relate(a: Interval, b: Interval, *, whole: bool) -> Relation:
 
 def _ends(a: Interval, whole: bool) -> tuple[tuple[float, int], tuple[float, int]]:
     """Both ends in an order that tells 3 from just above 3; of whole numbers, closed ones."""
-    if whole and a.low == a.low // 1 and a.high == a.high // 1:
+    if whole and all(end % 1 == 0 for end in (a.low, a.high) if isfinite(end)):
         return (a.low + a.low_open, 0), (a.high - a.high_open, 0)
     return (a.low, int(a.low_open)), (a.high, -int(a.high_open))
 

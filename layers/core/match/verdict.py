@@ -141,7 +141,8 @@ def _relation(sides: Sides) -> tuple[Relation, str]:
     ours, theirs = _apart(sides.kalshi, sides.polymarket)
     relation: Relation = "identity"
     if len(ours) == len(theirs) == 1 and units_agree(ours[0], theirs[0]):
-        relation = relate(theirs[0], ours[0], whole=True)
+        # Seats, scores and votes have no unit and no fractions; a price above 79 may still be below 80.
+        relation = relate(theirs[0], ours[0], whole=ours[0].unit == theirs[0].unit == "")
     elif ours or theirs:
         return "none", f"amounts differ: {_amounts(ours)} and {_amounts(theirs)}"
     if relation in ("disjoint", "overlap"):
