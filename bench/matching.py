@@ -64,7 +64,8 @@ async def listed(world: GeneratedWorld) -> Listing:
     async with httpx.AsyncClient(transport=transport, base_url="http://world", timeout=600) as client:
         for platform in PLATFORMS:
             path, tells, asks = LISTINGS[platform]
-            markets, cursor = list[Market](), ""
+            markets = list[Market]()
+            cursor: str | None = ""
             while cursor is not None:
                 answer = await client.get(f"{path}&{asks}={cursor}" if cursor else path)
                 body = orjson.loads(answer.raise_for_status().content)

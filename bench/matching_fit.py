@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.match.report import Labelled, answer, read_labelled, score
-from core.match.verdict import Coefficients, Sides, features, judge
+from core.match.verdict import Coefficients, Sides, Verdict, features, judge
 
 Floats = NDArray[np.float64]
 RIDGE = 0.1
@@ -75,7 +75,7 @@ def fit(features: Floats, same: Floats) -> Coefficients:
 def left_out(labelled: Labelled, found: Sample) -> dict[str, Any]:
     """The report's figures when every event is answered with coefficients fitted to the others."""
     events = sorted({event_of(ticker) for ticker in labelled.kalshi})
-    verdicts = {}
+    verdicts: dict[tuple[str, str], Verdict] = {}
     for event in events:
         others = found.events != event
         coefficients = fit(found.features[others], found.same[others])

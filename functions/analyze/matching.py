@@ -104,8 +104,8 @@ async def _by_database(run: Run[AnalyzeSettings], venue: Platform, asked: Sequen
         of_key = np.array([counts[key] for _, key in known], dtype=np.int64)
         looked_up = rare(np.array([at for at, _ in known], dtype=np.int64), of_key)
         rows = zip(known, weight_of(of_key, size).tolist(), looked_up.tolist(), strict=True)
-        asked = [(at, key, weight, is_rare) for (at, key), weight, is_rare in rows]
-        return await matching.candidates(connection, venue, asked, MOST, run.settings.database_bulk_timeout_s)
+        weighed = [(at, key, float(weight), bool(is_rare)) for (at, key), weight, is_rare in rows]
+        return await matching.candidates(connection, venue, weighed, MOST, run.settings.database_bulk_timeout_s)
 
 
 async def _with_partners(

@@ -20,7 +20,7 @@ STATEMENTS: tuple[str, ...] = (
     # A venue's own index: a search is for the other venue's markets alone.
     "CREATE INDEX match_terms_kalshi ON match_terms USING gin (keys) WHERE platform = 'kalshi'",
     "CREATE INDEX match_terms_polymarket ON match_terms USING gin (keys) WHERE platform = 'polymarket'",
-    # How many of a venue's rows in match_terms have a key: rare ones tell more. Kept by the statements that change them.
+    # How many of a venue's rows in match_terms have a key: rare ones tell more. Kept by what changes them.
     """
     CREATE TABLE match_keys (
         platform text NOT NULL,

@@ -1,4 +1,4 @@
-"""What a market claims, beyond its spelling: words with one name for each thing, amounts as intervals, dates, stages."""
+"""What a market claims, beyond its spelling: words by one name for each thing, amounts as intervals, dates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _OPEN = re.compile(r"(?:which|who|what|when|where|how)\b", re.I)
 _PASSIVE = re.compile(r"\b(?:be|been|being|is|are|gets?) \w+ed\b", re.I)
 _SEASON = re.compile(r"\b(20[0-9]{2})\s?[-–/]\s?([0-9]{2})\b(?!-)")
 _COUNTED = re.compile(
-    r"([0-9][0-9.,]*(?:\s?(?:k|m|bn|thousand|million|billion)\b)?) (?!(?:k|m|bn|thousand|million|billion|bps?|basis|percent|percentage|pct|degrees?|dollars?|cents?|usd)\b)(\w+) (or (?:more|higher|greater|over|less|fewer|lower))\b",
+    r"([0-9][0-9.,]*(?:\s?(?:k|m|bn|thousand|million|billion)\b)?) "
+    r"(?!(?:k|m|bn|thousand|million|billion|bps?|basis|percent|percentage|pct|degrees?|dollars?|cents?|usd)\b)(\w+) "
+    r"(or (?:more|higher|greater|over|less|fewer|lower))\b",
     re.I,
 )
 _DISTRICT = re.compile(r"\b([A-Z]{2})-([0-9]{1,2})\b")
@@ -90,7 +92,7 @@ def stem(word: str) -> str:
 
 def _content(words: Sequence[str]) -> tuple[list[str], list[Interval]]:
     found, amounts = list[str](), list[Interval]()
-    for word in _named([part for word in words for part in _apart(word)]):
+    for word in _named([part for spelled in words for part in _apart(spelled)]):
         amount = read_interval(word)
         if amount is not None:
             amounts.append(amount)

@@ -41,9 +41,9 @@ def refusals(a: Claim, b: Claim, only_a: Collection[str], only_b: Collection[str
     lacking = a.subject & frozenset(only_a) or b.subject & frozenset(only_b)
     if lacking:
         found.append(f"only one is about {_list(lacking)}")
-    if names := (a.names & frozenset(only_a), b.names & frozenset(only_b)):
-        if all(names):
-            found.append(f"each names what the other does not: {_list(names[0])} and {_list(names[1])}")
+    names = a.names & frozenset(only_a), b.names & frozenset(only_b)
+    if all(names):
+        found.append(f"each names what the other does not: {_list(names[0])} and {_list(names[1])}")
     if a.is_open or b.is_open:
         found.append("one of them asks which, and does not say whose yes it is")
     return found
@@ -89,7 +89,7 @@ def _days(claim: Claim) -> list[Day]:
 
 
 def same_day(a: Day, b: Day) -> bool:
-    """What one leaves open does not part them. Deadlines may be a day apart: one counts the day itself, one does not."""
+    """What one leaves open does not part them. Deadlines may be a day apart: one counts the day, one does not."""
     if {a.kind, b.kind} == {"after", "by"} or a.month != b.month:
         return False
     slop = 1 if a.kind == b.kind == "by" else 0

@@ -14,7 +14,9 @@ Relation = Literal["identity", "complement", "subset", "superset", "overlap", "d
 
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?"
 _UNIT = rf"[$€£¥]?(?:{'|'.join(map(re.escape, AMOUNT_UNITS))})?"
-_AMOUNT = re.compile(rf"(?P<bound>[<>=]*)(?P<low>{_NUMBER})(?P<unit>{_UNIT})(?:\.\.(?P<high>{_NUMBER})(?P<unit2>{_UNIT}))?")
+_AMOUNT = re.compile(
+    rf"(?P<bound>[<>=]*)(?P<low>{_NUMBER})(?P<unit>{_UNIT})(?:\.\.(?P<high>{_NUMBER})(?P<unit2>{_UNIT}))?"
+)
 _NINES = re.compile(r"(.*?)([0-9]+)\.9+")
 _INFINITY = float("inf")
 

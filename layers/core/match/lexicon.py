@@ -38,46 +38,43 @@ STATES += ["new hampshire", "new jersey", "new mexico", "new york", "north carol
 
 # What else has two names. Kalshi says leagues and prizes without their trade marks.
 ALIASES = """
-democrat: democratic party, democratic, democrats, dems, dem; republican: republican party, gop, republicans;
-another party: other party, candidate from another party;
-someone else: another person, another candidate, another, somebody else, anyone else, other person, other candidate,
-field, no one, nobody, none, none of these;
-labour: labour party; greens: green party, the greens; conservative: conservative party, conservatives, tories;
-liberal: liberal party, liberals; ndp: new democratic party; afd: alternative for germany;
-oscar: oscars, academy award, academy awards; grammy: grammys, grammy award, grammy awards;
-emmy: emmys, emmy award, emmy awards; golden globe: golden globes, golden globe award, golden globe awards;
-tony: tonys, tony award, tony awards; espy: espys, espy award, espy awards; bafta: baftas, bafta award, bafta awards;
-critics choice: critics' choice award, critics' choice awards, critics choice award, critics choice awards,
-critics' choice; nobel: nobel prize; game award: game awards;
-super bowl: pro football championship, pro football champion, football championship; nfl: pro football;
-nba final: pro basketball final, pro basketball championship, pro basketball finals, nba finals, nba championship,
-nba champion; nba: pro basketball; world series: pro baseball championship, pro baseball champion; mlb: pro baseball;
-stanley cup: pro hockey championship, stanley cup final, stanley cup finals, nhl stanley cup; nhl: pro hockey;
-world cup: fifa world cup, men's world cup, fifa men's world cup; premier league: english premier league, epl;
-champions league: uefa champions league, ucl; ncaa: college;
-bitcoin: btc; ethereum: eth, ether; solana: sol; dogecoin: doge; ripple: xrp; litecoin: ltc; cardano: ada;
-fed: federal reserve, fomc; ecb: european central bank; boe: bank of england; boj: bank of japan;
+democrat: democratic party, democratic, democrats, dems, dem; republican: republican party, gop, republicans; another
+party: other party, candidate from another party; someone else: another person, another candidate, another, somebody
+else, anyone else, other person, other candidate, field, no one, nobody, none, none of these; labour: labour party;
+greens: green party, the greens; conservative: conservative party, conservatives, tories; liberal: liberal party,
+liberals; ndp: new democratic party; afd: alternative for germany; oscar: oscars, academy award, academy awards;
+grammy: grammys, grammy award, grammy awards; emmy: emmys, emmy award, emmy awards; golden globe: golden globes,
+golden globe award, golden globe awards; tony: tonys, tony award, tony awards; espy: espys, espy award, espy awards;
+bafta: baftas, bafta award, bafta awards; critics choice: critics' choice award, critics' choice awards, critics
+choice award, critics choice awards, critics' choice; nobel: nobel prize; game award: game awards; super bowl: pro
+football championship, pro football champion, football championship; nfl: pro football; nba final: pro basketball
+final, pro basketball championship, pro basketball finals, nba finals, nba championship, nba champion; nba: pro
+basketball; world series: pro baseball championship, pro baseball champion; mlb: pro baseball; stanley cup: pro hockey
+championship, stanley cup final, stanley cup finals, nhl stanley cup; nhl: pro hockey; world cup: fifa world cup,
+men's world cup, fifa men's world cup; premier league: english premier league, epl; champions league: uefa champions
+league, ucl; ncaa: college; bitcoin: btc; ethereum: eth, ether; solana: sol; dogecoin: doge; ripple: xrp; litecoin:
+ltc; cardano: ada; fed: federal reserve, fomc; ecb: european central bank; boe: bank of england; boj: bank of japan;
 rba: reserve bank of australia; gdp: gross domestic product; cpi: consumer price index, consumer price inflation;
-rotten tomatoes score: rotten tomatoes, tomatometer; metascore: metacritic score, metacritic;
-attorney general: ag; hud: housing and urban development; hhs: health and human services; dhs: homeland security;
-va: veterans affairs; rnc: republican national committee; dnc: democratic national committee;
-aoc: alexandria ocasio-cortez, ocasio-cortez; rfk: robert f. kennedy jr., robert f kennedy jr, rfk jr., rfk jr,
-robert kennedy; nyc: new york city; la: los angeles; dc: washington dc, washington d.c.; pm: prime minister;
-scotus: supreme court; potus: president of us; mayor: mayoral, mayorship; governor: gubernatorial, governorship;
-president: presidential, presidency; senate: senatorial; senator: senators; parliament: parliamentary;
-speaker: speaker of house, house speaker, speakership; secretary: secretaries;
-nominee: nomination, nominees, nominations, nominate, nominated, nominates; ceo: chief executive, chief executive officer;
-vp: vice president, vice presidential; chair: chairman, chairwoman, chairperson; ipo: go public, goes public,
+rotten tomatoes score: rotten tomatoes, tomatometer; metascore: metacritic score, metacritic; attorney general: ag;
+hud: housing and urban development; hhs: health and human services; dhs: homeland security; va: veterans affairs; rnc:
+republican national committee; dnc: democratic national committee; aoc: alexandria ocasio-cortez, ocasio-cortez; rfk:
+robert f. kennedy jr., robert f kennedy jr, rfk jr., rfk jr, robert kennedy; nyc: new york city; la: los angeles; dc:
+washington dc, washington d.c.; pm: prime minister; scotus: supreme court; potus: president of us; mayor: mayoral,
+mayorship; governor: gubernatorial, governorship; president: presidential, presidency; senate: senatorial; senator:
+senators; parliament: parliamentary; speaker: speaker of house, house speaker, speakership; secretary: secretaries;
+nominee: nomination, nominees, nominations, nominate, nominated, nominates; ceo: chief executive, chief executive
+officer; vp: vice president, vice presidential; chair: chairman, chairwoman, chairperson; ipo: go public, goes public,
 initial public offering, public listing; airdrop: air drop; vote: ballot, votes, ballots; film: movie, picture;
-mrbeast: mr. beast, mr beast; man city: manchester city; man united: manchester united, man utd;
-first round: round one, 1st round; runoff: run-off, second round, 2nd round; popular vote: share of vote, vote share;
-state of union: sotu; inauguration: inauguration day; deal: agreement, treaty; film festival: film fest;
-leave: out, leaves, depart, departs, ousted; ceasefire: cease-fire; qualify: advance, qualifies, advances;
-shutdown: government shutdown, shut down; recession: recessions; hike: raise, raises, hikes, increase, increases;
-cut: cuts, lower, lowers, decrease, decreases; announce: announces, announced; normalize: normalise, normalization,
-normalisation; norm: norms; first: first place, most votes; second: second place, second most, runner-up, runner up, finish second,
-get second; third: third place, third most, finish third; fourth: fourth place, fourth most, finish fourth;
-fifth: fifth place, fifth most, finish fifth; q1: first quarter; q2: second quarter; q3: third quarter; q4: fourth quarter; best: greatest; win: won, winner, winners, winning
+mrbeast: mr. beast, mr beast; man city: manchester city; man united: manchester united, man utd; first round: round
+one, 1st round; runoff: run-off, second round, 2nd round; popular vote: share of vote, vote share; state of union:
+sotu; inauguration: inauguration day; deal: agreement, treaty; film festival: film fest; leave: out, leaves, depart,
+departs, ousted; ceasefire: cease-fire; qualify: advance, qualifies, advances; shutdown: government shutdown, shut
+down; recession: recessions; hike: raise, raises, hikes, increase, increases; cut: cuts, lower, lowers, decrease,
+decreases; announce: announces, announced; normalize: normalise, normalization, normalisation; norm: norms; first:
+first place, most votes; second: second place, second most, runner-up, runner up, finish second, get second; third:
+third place, third most, finish third; fourth: fourth place, fourth most, finish fourth; fifth: fifth place, fifth
+most, finish fifth; q1: first quarter; q2: second quarter; q3: third quarter; q4: fourth quarter; best: greatest; win:
+won, winner, winners, winning
 """
 
 _PLACES = [entry.partition(":")[0].strip().replace(" ", "_") for entry in COUNTRIES.split(";")]
@@ -104,18 +101,18 @@ EXCLUSIVE = {
 }
 # Said on one side only, these are another bet: to win is not to be nominated, to be second is not to win.
 TELLING = frozenset(
-    """nominee primary runoff first_round ticket announce ratify second third fourth fifth sixth
-    another_party someone_else semifinal quarterfinal""".split()
+    """nominee primary runoff first_round ticket announce ratify second third fourth fifth sixth another_party
+    someone_else semifinal quarterfinal""".split()
 )
 
 # Stems of words that say that the other venue's event does not come about.
 ENDURING = frozenset("remain stay keep retain fail reject block survive avoid lose lapse".split())
 NEGATORS = frozenset("not no never without neither nobody".split())
 LIGHT = frozenset(
-    """a an the will be is are was were been do does did has have had there and or of to in on at by for from with as it its
-    their his her this that which who what when how many any other get gets next first new during after say
-    before between than exactly ever again yes over under x v vs versus make makes made become becomes happen happens official officially whether
-    take takes least most us""".split()
+    """a an the will be is are was were been do does did has have had there and or of to in on at by for from with as
+    it its their his her this that which who what when how many any other get gets next first new during after say
+    before between than exactly ever again yes over under x v vs versus make makes made become becomes happen
+    happens official officially whether take takes least most us""".split()
 )
 NUMBER_WORDS = {
     word: str(number)

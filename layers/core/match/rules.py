@@ -23,12 +23,17 @@ _CLAUSES: dict[Kind, re.Pattern[str]] = {
     "death": re.compile(r"\b(dies|died|death|deceased|passes away)\b", re.I),
     "fair price": re.compile(r"\b(fair (?:market |settlement )?(?:price|value)|last (?:traded|fair) price)\b", re.I),
     "fifty-fifty": re.compile(r"\b(50[-/ ]50|50%\s?/\s?50%)", re.I),
-    "cancellation": re.compile(r"\b(cancel+ed|cancellation|postponed|rescheduled|abandoned|voided?|forfeit\w*)\b", re.I),
+    "cancellation": re.compile(
+        r"\b(cancel+ed|cancellation|postponed|rescheduled|abandoned|voided?|forfeit\w*)\b", re.I
+    ),
     "rounding": re.compile(r"\b(round(?:ed|ing) (?:to|up|down|off)|decimal places?|unrounded|nearest)\b", re.I),
     "early close": re.compile(r"\bclose (?:and expire )?early\b|\bclose and expire after\b", re.I),
-    "source": re.compile(r"\b(resolution source|according to|source agenc|as (?:reported|published) by|settlement source)", re.I),  # fmt: skip
+    "source": re.compile(
+        r"\b(resolution source|according to|source agenc|as (?:reported|published) by|settlement source)", re.I
+    ),  # fmt: skip
     "exclusion": re.compile(
-        r"\b(?:(?:do(?:es)?|will|would|shall) not (?:\w+ )?(?:count|qualify|suffice|matter|be (?:considered|sufficient))"
+        r"\b(?:(?:do(?:es)?|will|would|shall) not (?:\w+ )?"
+        r"(?:count|qualify|suffice|matter|be (?:considered|sufficient))"
         r"|is not an?\b|are not (?:added|part)|not be sufficient|excluding|solely because|only counts? if)",
         re.I,
     ),
@@ -129,7 +134,7 @@ def _cut_offs(kalshi: str, polymarket: str) -> list[Difference]:
     ours, theirs = _days(kalshi), _days(polymarket)
     if ours and theirs and not {day[1:] for day in ours} & {day[1:] for day in theirs}:
         return [Difference("cut-off", _first_dated(kalshi), _first_dated(polymarket))]
-    zones = tuple({_ZONES.get(zone.upper(), zone.upper()) for zone in _ZONE.findall(text)} for text in (kalshi, polymarket))  # fmt: skip
+    zones = [{_ZONES.get(zone.upper(), zone.upper()) for zone in _ZONE.findall(text)} for text in (kalshi, polymarket)]
     if zones[0] and zones[1] and not zones[0] & zones[1]:
         return [Difference("time zone", ", ".join(sorted(zones[0])), ", ".join(sorted(zones[1])))]
     return []
@@ -141,7 +146,9 @@ def _days(text: str) -> list[Day]:
 
 
 def _first_dated(text: str) -> str:
-    return next(sentence[:_QUOTE] for sentence in _sentences(text) if any(d.day for d in read_claim(sentence, None).dates))
+    return next(
+        sentence[:_QUOTE] for sentence in _sentences(text) if any(d.day for d in read_claim(sentence, None).dates)
+    )
 
 
 def _amounts(kalshi: str, polymarket: str, relation: Relation) -> list[Difference]:

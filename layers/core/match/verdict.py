@@ -123,7 +123,7 @@ def _with_unions(kalshi: Claim, verdicts: Sequence[Verdict], claims: Mapping[str
     """Buckets of one event within Kalshi's, which leave nothing of it out, are its bet together."""
     asked = {v.polymarket_id: _apart(kalshi, claims[v.polymarket_id]) for v in verdicts if v.confidence >= MATCH}
     buckets = {market: theirs[0] for market, (_, theirs) in asked.items() if len(theirs) == 1}
-    wanted = {ours for _, ours in ((m, asked[m][0]) for m in buckets) for ours in ours}
+    wanted = {amount for market in buckets for amount in asked[market][0]}
     within = {v.polymarket_id for v in verdicts if v.relation == "subset" and v.polymarket_id in buckets}
     if len(wanted) != 1 or len(within) < 2:
         return list(verdicts)
@@ -131,9 +131,7 @@ def _with_unions(kalshi: Claim, verdicts: Sequence[Verdict], claims: Mapping[str
     if not covers([buckets[market] for market in within], wanted.pop(), whole=whole):
         return list(verdicts)
     said = f"with {len(within) - 1} others of its event it makes up Kalshi's"
-    return [
-        replace(v, is_match=True, reasons=(*v.reasons, said)) if v.polymarket_id in within else v for v in verdicts
-    ]
+    return [replace(v, is_match=True, reasons=(*v.reasons, said)) if v.polymarket_id in within else v for v in verdicts]
 
 
 def _relation(sides: Sides) -> tuple[Relation, str]:
@@ -208,9 +206,7 @@ def _amounts(amounts: Sequence[Interval]) -> str:
     return ", ".join(f"{amount.low:g} to {amount.high:g}{amount.unit}" for amount in amounts) or "none"
 
 
-def with_rules(
-    verdict: Verdict, kalshi: Claim, polymarket: Claim, kalshi_rules: str, polymarket_rules: str
-) -> Verdict:
+def with_rules(verdict: Verdict, kalshi: Claim, polymarket: Claim, kalshi_rules: str, polymarket_rules: str) -> Verdict:
     """The verdict after both rule texts were read. Where they tell what a title leaves out, they may open the gate."""
     risk, notes = settlement_risk(kalshi_rules, polymarket_rules, verdict.relation)
     sides = Sides(kalshi, polymarket)
@@ -226,14 +222,16 @@ def with_rules(
 def is_told(sides: Sides, kalshi_rules: str, polymarket_rules: str) -> bool:
     """Whether the titles agree in all facts, and what only one title says stands in the other's rules."""
     a, b = sides.kalshi, sides.polymarket
-    if exact_date_refusals(_lasting(a.facts), _lasting(b.facts)) or a.is_passive != b.is_passive or not _is_plain(sides):
+    if (
+        exact_date_refusals(_lasting(a.facts), _lasting(b.facts))
+        or a.is_passive != b.is_passive
+        or not _is_plain(sides)
+    ):
         return False
     if [word for word in a.order if word in b.names] != [word for word in b.order if word in a.names]:
         return False
     ours, theirs = (read_claim(rules, None).words for rules in (kalshi_rules, polymarket_rules))
-    return not (
-        unmatched(a.words, b.words | theirs, exactly=True) or unmatched(b.words, a.words | ours, exactly=True)
-    )
+    return not (unmatched(a.words, b.words | theirs, exactly=True) or unmatched(b.words, a.words | ours, exactly=True))
 
 
 def _lasting(facts: Facts) -> Facts:
@@ -243,7 +241,9 @@ def _lasting(facts: Facts) -> Facts:
 
 def _is_plain(sides: Sides) -> bool:
     """Polarity told by one negator at most; amounts the same to the unit; nothing taken for a slip of the pen."""
-    opposed = any({stem(word) for word in words} & lexicon.ENDURING for words in (sides.kalshi.words, sides.polymarket.words))
+    opposed = any(
+        {stem(word) for word in words} & lexicon.ENDURING for words in (sides.kalshi.words, sides.polymarket.words)
+    )
     return not opposed and set(sides.kalshi.amounts) == set(sides.polymarket.amounts)
 
 

@@ -55,13 +55,19 @@ async def texts_of(connection: Connection, platform: Platform, market_ids: Seque
     return [Text(**row) for row in rows]
 
 
-async def replace_keys(connection: Connection, rows: Iterable[tuple[Platform, str, int, list[int]]], timeout_s: float) -> None:
+async def replace_keys(
+    connection: Connection, rows: Iterable[tuple[Platform, str, int, list[int]]], timeout_s: float
+) -> None:
     """Stores (platform, market id, digest, keys) of markets, and counts their keys. Within the caller's transaction."""
     await connection.execute("CREATE TEMP TABLE new_terms (LIKE match_terms) ON COMMIT DROP")
     await connection.copy_records_to_table(
         "new_terms", records=list(rows), columns=["platform", "market_id", "terms_digest", "keys"], timeout=timeout_s
     )
-    await _forget(connection, "EXISTS (SELECT FROM new_terms n WHERE (n.platform, n.market_id) = (t.platform, t.market_id))", timeout_s)
+    await _forget(
+        connection,
+        "EXISTS (SELECT FROM new_terms n WHERE (n.platform, n.market_id) = (t.platform, t.market_id))",
+        timeout_s,
+    )
     await connection.execute(
         """
         WITH stored AS (INSERT INTO match_terms SELECT * FROM new_terms RETURNING platform, keys)
@@ -123,7 +129,9 @@ async def sizes(connection: Connection) -> dict[Platform, int]:
 
 async def all_keys(connection: Connection, platform: Platform, timeout_s: float) -> tuple[list[str], list[list[int]]]:
     """Every market of a venue with its keys: for a search for so many that asking for each would be slower."""
-    rows = await connection.fetch("SELECT market_id, keys FROM match_terms WHERE platform = $1", platform, timeout=timeout_s)
+    rows = await connection.fetch(
+        "SELECT market_id, keys FROM match_terms WHERE platform = $1", platform, timeout=timeout_s
+    )
     return [row["market_id"] for row in rows], [row["keys"] for row in rows]
 
 
@@ -259,9 +267,7 @@ async def blocked_pairs(connection: Connection) -> int:
     return blocked
 
 
-def pair_row(
-    verdict: Verdict, found_by: str, digests: tuple[int, int], decided_at: datetime
-) -> tuple[Any, ...]:
+def pair_row(verdict: Verdict, found_by: str, digests: tuple[int, int], decided_at: datetime) -> tuple[Any, ...]:
     """A verdict as `upsert_pairs` takes it."""
     return (
         verdict.kalshi_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.match.candidates import LOOKED_UP, MOST, explain, find, make_index
@@ -29,8 +29,11 @@ def test_amounts_and_days_find_what_common_words_do_not_tell_apart() -> None:
     assert rungs[found[0][0]] == "Will Bitcoin be above $63,000 on Dec 17?"
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 30), max_size=6, unique=True), max_size=40), st.data())
-def test_candidates_share_a_key_and_what_shares_all_keys_is_among_them(rows: list[list[int]], data: st.DataObject) -> None:
+def test_candidates_share_a_key_and_what_shares_all_keys_is_among_them(
+    rows: list[list[int]], data: st.DataObject
+) -> None:
     asked = data.draw(st.lists(st.sampled_from(rows), max_size=5)) if rows else []
     for row, others in zip(asked, find(make_index(rows), asked, most=len(rows)), strict=True):
         assert len(set(others)) == len(others)

@@ -45,7 +45,10 @@ def test_a_carve_out_on_one_side_blocks_and_is_quoted(clause: str, kind: str) ->
 
 
 def test_a_carve_out_in_other_words_is_the_same_carve_out() -> None:
-    assert settlement_risk(f"{RULES} Sleet and hail do not count.", f"{RULES} Hail or sleet will not qualify.")[0] == "SAFE"
+    assert (
+        settlement_risk(f"{RULES} Sleet and hail do not count.", f"{RULES} Hail or sleet will not qualify.")[0]
+        == "SAFE"
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,9 @@ def test_an_early_close_is_told_and_no_reason_for_caution() -> None:
 
 
 def test_other_sources_call_for_caution_and_other_days_block() -> None:
-    risk, notes = settlement_risk(RULES, RULES.replace("National Weather Service", "Norwegian Meteorological Institute"))
+    risk, notes = settlement_risk(
+        RULES, RULES.replace("National Weather Service", "Norwegian Meteorological Institute")
+    )
     assert risk == "CAUTION"
     assert any(note.startswith("source differs") and "Meteorological" in note for note in notes)
     risk, notes = settlement_risk(RULES, RULES.replace("December 3", "December 10"))

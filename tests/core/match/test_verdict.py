@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.match.claims import Claim, read_claim
@@ -119,7 +119,9 @@ def test_buckets_that_leave_a_gap_or_reach_beyond_are_not_the_bet() -> None:
 
 
 def test_of_several_that_fit_the_best_is_the_match() -> None:
-    one, other = group("Will Lee win the Oslo mayoral race?", "Will Lee win the Oslo mayoral race?", "Will Lee win Oslo?")
+    one, other = group(
+        "Will Lee win the Oslo mayoral race?", "Will Lee win the Oslo mayoral race?", "Will Lee win Oslo?"
+    )
     assert (one.is_match, other.is_match) == (True, False)
 
 
@@ -128,6 +130,7 @@ CLAIMS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(CLAIMS, st.booleans(), st.booleans())
 def test_polarity_is_that_of_the_negators(said: str, one_denies: bool, other_denies: bool) -> None:
     kalshi = f"Will Ruritania {'not ' * one_denies}{said} by Dec 3, 2026?"
@@ -140,6 +143,7 @@ def test_polarity_is_that_of_the_negators(said: str, one_denies: bool, other_den
 LOW, HIGH = st.integers(1, 50), st.integers(51, 100)
 
 
+@settings(deadline=None)
 @given(LOW, HIGH, st.integers(-5, 120))
 def test_a_relation_of_amounts_holds_for_every_number(low: int, high: int, number: int) -> None:
     """What is priced as one side of the other must never be won and lost by the same number."""
@@ -173,8 +177,12 @@ def test_the_same_words_may_be_priced_and_other_words_only_where_the_rules_say_t
     found = verdict(kalshi, polymarket)
     assert found.is_match
     assert not found.may_be_priced
-    told = with_rules(found, claim(kalshi), claim(polymarket), "If a chief is confirmed.", "If the Senate confirms one.")
-    untold = with_rules(found, claim(kalshi), claim(polymarket), "If a chief is confirmed.", "If somebody confirms one.")
+    told = with_rules(
+        found, claim(kalshi), claim(polymarket), "If a chief is confirmed.", "If the Senate confirms one."
+    )
+    untold = with_rules(
+        found, claim(kalshi), claim(polymarket), "If a chief is confirmed.", "If somebody confirms one."
+    )
     assert (told.may_be_priced, untold.may_be_priced) == (True, False)
 
 

@@ -64,7 +64,21 @@ async def insert_pattern(pool: db.Pool, market_id: str, at: datetime, detector: 
 
 async def insert_pair(pool: db.Pool, kalshi: str, polymarket: str) -> None:
     async with pool.acquire() as connection:
-        row = (kalshi, polymarket, "identity", True, Decimal(1), "CAUTION", [], True, True, "", 0, 0, NOW)
+        row: tuple[Any, ...] = (
+            kalshi,
+            polymarket,
+            "identity",
+            True,
+            Decimal(1),
+            "CAUTION",
+            [],
+            True,
+            True,
+            "",
+            0,
+            0,
+            NOW,
+        )
         await matching.upsert_pairs(connection, [row])
 
 
