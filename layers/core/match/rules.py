@@ -30,7 +30,7 @@ _CLAUSES: dict[Kind, re.Pattern[str]] = {
     "early close": re.compile(r"\bclose (?:and expire )?early\b|\bclose and expire after\b", re.I),
     "source": re.compile(
         r"\b(resolution source|according to|source agenc|as (?:reported|published) by|settlement source)", re.I
-    ),  # fmt: skip
+    ),
     "exclusion": re.compile(
         r"\b(?:(?:do(?:es)?|will|would|shall) not (?:\w+ )?"
         r"(?:count|qualify|suffice|matter|be (?:considered|sufficient))"
