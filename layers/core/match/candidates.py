@@ -17,7 +17,7 @@ from core.match.weights import named_keys
 
 MOST = 10
 # Markets that a market's rare keys may bring up before they are ranked by all keys.
-LOOKED_UP = 500
+LOOKED_UP = 200
 _AT_ONCE = 256
 
 Ints = NDArray[np.int64]

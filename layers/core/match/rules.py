@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from core.match.claims import Claim, read_claim, stem
-from core.match.facts import Day, plain
+from core.match.facts import Day
 from core.match.intervals import Relation, relate
 
 Risk = Literal["SAFE", "CAUTION", "BLOCK"]
@@ -116,8 +117,14 @@ def _unanswered(kind: Kind, ours: Sequence[str], theirs: Sequence[str], their_ru
     return missing[:1]
 
 
+@lru_cache(1 << 14)
+def read_text(text: str) -> Claim:
+    """What a sentence or a whole text of rules claims. Kept: a venue says the same of thousands of markets."""
+    return read_claim(text, None)
+
+
 def _is_alike(clause: str, other: str) -> bool:
-    ours, theirs = ({stem(word) for word in read_claim(text, None).words} for text in (clause, other))
+    ours, theirs = ({stem(word) for word in read_text(text).words} for text in (clause, other))
     return bool(ours) and len(ours & theirs) >= _ALIKE * min(len(ours), len(theirs) or 1)
 
 
@@ -142,19 +149,19 @@ def _cut_offs(kalshi: str, polymarket: str) -> list[Difference]:
 
 def _days(text: str) -> list[Day]:
     """Every day that the rules name, as the last one that counts."""
-    return [day for sentence in _sentences(text) for day in read_claim(sentence, None).dates if day.month and day.day]
+    return [day for sentence in _sentences(text) for day in read_text(sentence).dates if day.month and day.day]
 
 
 def _first_dated(text: str) -> str:
     return next(
-        sentence[:_QUOTE] for sentence in _sentences(text) if any(d.day for d in read_claim(sentence, None).dates)
+        sentence[:_QUOTE] for sentence in _sentences(text) if any(d.day for d in read_text(sentence).dates)
     )
 
 
 def _amounts(kalshi: str, polymarket: str, relation: Relation) -> list[Difference]:
     """What it takes for YES, where the sentence that says so names one amount on either side."""
     first = [_sentences(text)[0] for text in (kalshi, polymarket)]
-    claims: list[Claim] = [read_claim(plain(sentence), None) for sentence in first]
+    claims: list[Claim] = [read_text(sentence) for sentence in first]
     ours, theirs = ([amount for amount in claim.amounts if amount.is_bounded] for claim in claims)
     if len(ours) != 1 or len(theirs) != 1 or ours[0].unit != theirs[0].unit:
         return []

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from core.match import lexicon
-from core.match.claims import Claim, read_claim, stem
+from core.match.claims import Claim, stem
 from core.match.facts import Facts
 from core.match.gate import exact_date_refusals, exact_refusals, refusals, same_day, unmatched
 from core.match.intervals import Interval, Relation, covers, is_whole, relate, units_agree
-from core.match.rules import Risk, settlement_risk
+from core.match.rules import Risk, read_text, settlement_risk
 from core.match.weights import Weights
 
 MATCH = 0.5  # from this confidence on the two are called the same bet
@@ -230,7 +230,7 @@ def is_told(sides: Sides, kalshi_rules: str, polymarket_rules: str) -> bool:
         return False
     if [word for word in a.order if word in b.names] != [word for word in b.order if word in a.names]:
         return False
-    ours, theirs = (read_claim(rules, None).words for rules in (kalshi_rules, polymarket_rules))
+    ours, theirs = (read_text(rules).words for rules in (kalshi_rules, polymarket_rules))
     return not (unmatched(a.words, b.words | theirs, exactly=True) or unmatched(b.words, a.words | ours, exactly=True))
 
 
