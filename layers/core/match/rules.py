@@ -153,9 +153,7 @@ def _days(text: str) -> list[Day]:
 
 
 def _first_dated(text: str) -> str:
-    return next(
-        sentence[:_QUOTE] for sentence in _sentences(text) if any(d.day for d in read_text(sentence).dates)
-    )
+    return next(sentence[:_QUOTE] for sentence in _sentences(text) if any(d.day for d in read_text(sentence).dates))
 
 
 def _amounts(kalshi: str, polymarket: str, relation: Relation) -> list[Difference]:
