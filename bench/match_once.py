@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 
 import orjson
 from pydantic import SecretStr
 
 from analyze.matching import match_changed
-from bench.database import NOW
 from core import db
 from core.cache import make_cache
 from core.runtime import JOBS, Run
@@ -17,9 +17,10 @@ from core.settings import AnalyzeSettings
 
 
 async def main(url: str) -> None:
+    now = datetime.now(UTC)
     settings = AnalyzeSettings(database_url=SecretStr(url), database_bulk_timeout_s=600)
     pool, cache = await db.make_pool(settings), make_cache(settings)
-    said = await match_changed(Run(JOBS["analyze"], settings, pool, cache, lambda: NOW, NOW))
+    said = await match_changed(Run(JOBS["analyze"], settings, pool, cache, lambda: now, now))
     await cache.close()
     await pool.close()
     sys.stdout.buffer.write(orjson.dumps(said))
