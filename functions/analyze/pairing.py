@@ -42,10 +42,7 @@ async def pair(run: Run[AnalyzeSettings], markets: Sequence[OpenMarket]) -> Pair
     legs = [(by_key["kalshi", v.kalshi_id], by_key["polymarket", v.polymarket_id]) for v in priced]
     for verdict, (kalshi_leg, polymarket_leg) in zip(priced, legs, strict=True):
         _note_gap(paired, kalshi_leg, polymarket_leg, same_side=verdict.same_side)
-    # Quoting buys one venue's YES and the other's NO: of a complement, that would be the same bet twice.
-    of_one_side = [(verdict, pair) for verdict, pair in zip(priced, legs, strict=True) if verdict.same_side]
-    paired.not_shown["complements are not quoted"] = len(priced) - len(of_one_side)
-    paired.opportunities, not_shown = await quoting.quote(run, of_one_side)
+    paired.opportunities, not_shown = await quoting.quote(run, list(zip(priced, legs, strict=True)))
     paired.not_shown += not_shown
     paired.not_shown += Counter()  # drops zeros
     return paired

@@ -39,8 +39,7 @@ async def quote(run: Run[AnalyzeSettings], pairs: Sequence[Pair]) -> tuple[list[
     """The opportunities of these pairs, and why the others are not shown."""
     candidates = []
     for verdict, legs in pairs:
-        relation: str = verdict.relation
-        ways = of_pair(relation, relation != "complement", verdict.kalshi_id, verdict.polymarket_id)
+        ways = of_pair(verdict.relation, verdict.same_side, verdict.kalshi_id, verdict.polymarket_id)
         if ways:
             confidence, close = Decimal(str(round(100 * verdict.confidence, 1))), _later_close(legs)
             refused = "; ".join(verdict.reasons) or "settlement rules differ" if verdict.risk == "BLOCK" else None

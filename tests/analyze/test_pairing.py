@@ -29,7 +29,7 @@ async def pair(run: Run[AnalyzeSettings]) -> pairing.Paired:
 
 
 def quoted(paired: pairing.Paired) -> int:
-    return paired.counts["same"] - paired.not_shown["complements are not quoted"]
+    return paired.counts["same"]
 
 
 async def execute(run: Run[AnalyzeSettings], statement: str) -> None:

@@ -62,7 +62,8 @@ def implied(kind: Kind, narrow: Claim, wide: Claim, because: str) -> Plan:
 def of_pair(relation: str, same_side: bool, kalshi_id: str, polymarket_id: str) -> tuple[Plan, ...]:
     """The ways to buy a judged pair. Where relation and polarity contradict each other: none.
 
-    `same_side` False: the relation holds between Kalshi's YES and Polymarket's NO. A complement is always such.
+    `relation` as in `core.match.verdict`: what Polymarket's side is to Kalshi's YES, so a subset comes true only where
+    Kalshi's does. `same_side` False: Polymarket's side is its NO. A complement is always such.
     """
     ours, other = Claim("kalshi", kalshi_id), Claim("polymarket", polymarket_id, same_side)
     if (relation == "identity" and same_side) or (relation == "complement" and not same_side):
@@ -70,9 +71,9 @@ def of_pair(relation: str, same_side: bool, kalshi_id: str, polymarket_id: str) 
         return implied("CROSS_PLATFORM", ours, other, because), implied("CROSS_PLATFORM", other, ours, because)
     because = "both venues settle by the rules that make one of the bets follow from the other"
     if relation == "subset":
-        return (implied("RELATED_MARKET", ours, other, because),)
-    if relation == "superset":
         return (implied("RELATED_MARKET", other, ours, because),)
+    if relation == "superset":
+        return (implied("RELATED_MARKET", ours, other, because),)
     if relation == "disjoint" and same_side:
         because = "both venues settle by the rules that keep both bets from coming true"
         return (implied("RELATED_MARKET", ours, other.denied, because),)

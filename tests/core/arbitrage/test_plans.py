@@ -20,8 +20,8 @@ K, P = ("kalshi", "K"), ("polymarket", "P")
 # Which outcomes (Kalshi's YES, Polymarket's YES) a relation between YES and YES allows.
 ALLOWED: dict[str, Callable[[bool, bool], bool]] = {
     "identity": lambda k, p: k == p,
-    "subset": lambda k, p: p or not k,
-    "superset": lambda k, p: k or not p,
+    "subset": lambda k, p: k or not p,
+    "superset": lambda k, p: p or not k,
     "disjoint": lambda k, p: not (k and p),
     "overlap": lambda k, p: True,
     "none": lambda k, p: True,
@@ -71,8 +71,8 @@ def test_the_same_bet_is_bought_as_opposite_sides_and_a_complement_as_the_same_s
 
     assert sides("identity", True) == {"YES+NO", "NO+YES"}
     assert sides("complement", False) == {"YES+YES", "NO+NO"}
-    assert sides("subset", True) == {"NO+YES"}
-    assert sides("superset", True) == {"YES+NO"}
+    assert sides("subset", True) == {"YES+NO"}
+    assert sides("superset", True) == {"NO+YES"}
     assert sides("disjoint", True) == {"NO+NO"}
     assert sides("overlap", True) == sides("none", True) == set()
 
