@@ -130,8 +130,8 @@ async def test_each_size_is_told_and_the_largest_above_the_minimum_comes_first(
     for opportunity in found.opportunities:
         assert [size["budget_usd"] for size in opportunity["sizes"]] == [100, 1_000, None]
         small, middle, most = opportunity["sizes"]
-        # Two more: the fees of one order are rounded up, so a share costs a little less or more than its share of the cost.
-            assert small["cost_usd"] <= 100 < small["cost_usd"] * (small["shares"] + 2) / small["shares"]
+        # Two more: an order's fees are rounded up, so one more share may cost less than its share of the cost.
+        assert small["cost_usd"] <= 100 < small["cost_usd"] * (small["shares"] + 2) / small["shares"]
         assert middle["cost_usd"] <= 1_000
         assert most["shares"] == float(opportunity["shares"]) == 5_000
         assert opportunity["settles_at"] > NOW
