@@ -1,4 +1,4 @@
-"""The compact history of 72 hours: what a run reads of it, and rebuilding every market's hours from it."""
+"""The compact history of a week: what a run reads of it, and rebuilding every market's hours from it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from analyze.detecting import HOURS
 from bench.database import NOW, database
 from bench.result import Result, at_most
 from core import db
-from core.detect.columns import Column, hours_of, merge
+from core.detect.columns import Column, merge, one_step
+from core.detect.hours import hours_of
 from core.queries import history
 
 FEW, MANY = 20_000, 100_000
@@ -45,7 +46,7 @@ async def _read(connection: db.Connection, markets: int, rng: np.random.Generato
     known, numbers = price / 1e6, np.arange(markets)
     began = time.perf_counter()
     columns = await history.columns_between(connection, "kalshi", NOW - timedelta(hours=HOURS + 1), NOW, 60)
-    prices, _ = hours_of(columns, numbers, known, NOW, HOURS)
+    prices = hours_of(columns, numbers, known, NOW, HOURS).price
     took_ms = 1_000 * (time.perf_counter() - began)
     assert np.isfinite(prices).all()
     size: int = await connection.fetchval("SELECT sum(length(body)) FROM history_columns")
@@ -53,7 +54,7 @@ async def _read(connection: db.Connection, markets: int, rng: np.random.Generato
 
 
 def _walk(price: np.ndarray[tuple[int], np.dtype[np.int64]], rng: np.random.Generator) -> list[Column]:
-    """What collect leaves of 72 hours in which `price` (millionths) moves: hours as one column, the last ones not."""
+    """What collect leaves of a week in which `price` (millionths) moves: hours as one column, the last ones not."""
     chance = np.minimum(1, rng.pareto(1.1, len(price)) + 0.01)
     chance = np.minimum(1, chance * CHANGED / chance.mean())
     quarters = []
@@ -62,9 +63,9 @@ def _walk(price: np.ndarray[tuple[int], np.dtype[np.int64]], rng: np.random.Gene
         after = np.clip(price[moved] + rng.integers(-4, 5, len(moved)) * 5_000, 5_000, 995_000)
         gained = np.round(rng.lognormal(3, 2, len(moved)), 2).astype(np.float32)
         before, price[moved] = price[moved].astype(np.int32), after
-        quarters.append(
-            Column(NOW - age * QUARTER, QUARTER, moved.astype(np.int32), before, after.astype(np.int32), gained)
-        )
+        spread = rng.choice(np.array([10_000, 20_000, 30_000], dtype=np.int32), len(moved))
+        numbers = moved.astype(np.int32)
+        quarters.append(one_step(NOW - age * QUARTER, QUARTER, numbers, before, after.astype(np.int32), gained, spread))
     fine = 8
     old = [merge(quarters[first : first + 4]) for first in range(0, len(quarters) - fine, 4)]
     return [*old, *quarters[-fine:]]

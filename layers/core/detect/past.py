@@ -1,0 +1,266 @@
+"""What the detectors share of some markets' hours: moves and the scales they are measured in, each computed once.
+
+The markets of an event are side by side, and there are few enough of them for everything to stay in a processor's
+cache. Numbers are float32: prices have six digits.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from core.detect.history import Floats, History, Ints
+
+Singles = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+JUDGED = 6  # the last hours are what is judged, not what it is judged by
+MIN_HOURS = 24
+DAY = 24
+QUARTERS = 4
+# The standard deviation of the difference of two prices, each rounded to whole cents: 1/sqrt(6).
+ROUNDING = 0.0041
+TICK = 0.01
+_LEAST_PRICE = 0.001
+_MOST_TRADED = 1e12  # beyond it a counter is a fault of its source
+_WINSOR = 3.76  # mean absolute deviations: 3 standard deviations of a normal
+_WINSOR_SQUARES = 4.0  # means of an hour's squared steps
+_NONE = np.float32(np.nan)
+
+
+class Past:
+    """Of the n markets of a History in `rows`. `profile` (T,) is the usual log volume of each hour, of all markets."""
+
+    def __init__(self, history: History, rows: Ints, event: Ints, profile: Singles) -> None:
+        self.history, self.rows, self.profile = history, rows, profile
+        self.hours = history.price.shape[1]
+        self.event = event[rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def nothing(self) -> Singles:
+        return np.full(len(self), _NONE, dtype=np.float32)
+
+    # Prices
+
+    @cached_property
+    def price(self) -> Singles:
+        """(n, T), NaN where unknown: what lies at 0 or 1 or outside is no price that anybody trades at."""
+        return _probabilities(self.history.price[self.rows])
+
+    @cached_property
+    def odds(self) -> Singles:
+        return log_odds(self.price)
+
+    @cached_property
+    def moves(self) -> Singles:
+        """(n, T - 1) of log-odds, NaN next to an unknown hour."""
+        return np.diff(self.odds, axis=1)
+
+    @cached_property
+    def known(self) -> Mask:
+        return np.isfinite(self.moves)
+
+    @cached_property
+    def filled(self) -> Singles:
+        """The moves, 0 where unknown: only for sums that count what is known beside."""
+        return np.where(self.known, self.moves, np.float32(0))
+
+    def cents(self, hours: int) -> Singles:
+        """What the price moved over the last hours, in cents; NaN where either end is unknown."""
+        if self.hours <= hours:
+            return self.nothing()
+        return 100 * (self.price[:, -1] - self.price[:, -1 - hours])
+
+    def moved(self, hours: int, after: int = 0, most: Singles | None = None) -> Singles:
+        """The sum of the moves of `hours` hours, of which the last ended `after` hours ago, in log-odds.
+
+        NaN where more than one in six of them is unknown. `most` (n,) bounds what a single hour counts for.
+        """
+        if self.hours - 1 < hours + after:
+            return self.nothing()
+        part = slice(self.hours - 1 - after - hours, self.hours - 1 - after)
+        moves = self.filled[:, part]
+        if most is not None:
+            moves = np.clip(moves, -most[:, None], most[:, None])
+        enough = self.known[:, part].sum(axis=1) >= hours - hours // 6
+        return np.where(enough, moves.sum(axis=1), _NONE)
+
+    # Scales: the market's own noise, in log-odds
+
+    @cached_property
+    def scale(self) -> Singles:
+        """(n,) of an hour's move: the root mean square of the hours before the last six, at least 24 of them, each
+        counted for at most three standard deviations, so that a past jump does not hide the next.
+
+        At least: that of the hours that did move, less what a one-cent tick explains (a market that trades once a day
+        is not called unusual each time it does); what the last day's noise says; what rounding to cents makes. Before
+        the close a martingale's noise grows as the square root of the time left falls: so does this.
+        """
+        base = np.abs(self.filled[:, : -JUDGED - 1])
+        count = self.known[:, : -JUDGED - 1].sum(axis=1) if base.shape[1] else np.zeros(len(self))
+        squares, moving = _winsorised(base)
+        return self._at_least(squares, count, moving, 1.0) * self.rise
+
+    @cached_property
+    def quarter_scale(self) -> Singles:
+        """(n,) of a quarter-hour's move, from the realised variances of the same hours; NaN without them."""
+        if self.history.variation is None:
+            return self.nothing()
+        base = self.variation[:, 1:-JUDGED]
+        known = np.isfinite(base)
+        steps = self.history.steps[self.rows] if self.history.steps is not None else None
+        total, moving = _winsorised_sum(np.where(known, base, np.float32(0)))
+        moving = moving if steps is None else np.maximum(steps.astype(np.float32), moving)
+        return self._at_least(total, QUARTERS * known.sum(axis=1), moving, 1.0) * self.rise
+
+    @cached_property
+    def rise(self) -> Singles:
+        """(n,) by how much noisier than its week a market may be now: its last day, and its nearness to the close."""
+        late = np.maximum(self.hours_left, np.float32(0.5))
+        with np.errstate(invalid="ignore"):
+            near = np.sqrt((DAY / late) / np.log1p(DAY / late))
+        return np.fmax(self._day, 1) * np.fmax(near, 1)
+
+    @cached_property
+    def _day(self) -> Singles:
+        """(n,) the noise of the day before the last hour, in that of the days before."""
+        if self.hours < 2 * DAY + 2:
+            return np.ones(len(self), dtype=np.float32)
+        squares = self.variation
+        known = np.isfinite(squares)
+        filled = np.where(known, squares, np.float32(0))
+        base = filled[:, 1:-JUDGED]
+        most = _WINSOR_SQUARES * base.sum(axis=1) / np.count_nonzero(base, axis=1)
+        day = np.minimum(filled[:, -1 - DAY : -1], most[:, None]).sum(axis=1) / known[:, -1 - DAY : -1].sum(axis=1)
+        week = np.minimum(base, most[:, None]).sum(axis=1) / known[:, 1:-JUDGED].sum(axis=1)
+        # four samples an hour make the last day's noise known to a tenth, so what lies within is none
+        ratio: Singles = np.sqrt(day / week)
+        return ratio
+
+    def _at_least(self, squares: Singles, count: Singles, moving: Singles, times: float) -> Singles:
+        quantum = np.square(np.float32(TICK) / self.width)
+        usual = squares / count
+        moved = squares / moving - quantum
+        scale = np.sqrt(np.fmax(np.fmax(usual, moved), np.square(np.float32(ROUNDING) / self.width)))
+        return np.where(count >= MIN_HOURS * times, scale, _NONE)
+
+    @cached_property
+    def variation(self) -> Singles:
+        """(n, T) squared steps an hour; where the steps are unknown, the hour's squared move."""
+        squares = np.full((len(self), self.hours), _NONE, dtype=np.float32)
+        np.square(self.moves, out=squares[:, 1:])
+        if self.history.variation is None:
+            return squares
+        told = self.history.variation[self.rows].astype(np.float32)
+        return np.where((told >= 0) & (told < np.inf) & np.isfinite(squares), told, squares)
+
+    @cached_property
+    def width(self) -> Singles:
+        """(n,) of a log-odds step in probability, p(1 - p), now."""
+        return self.price[:, -1] * (1 - self.price[:, -1])
+
+    # Now
+
+    @cached_property
+    def bid(self) -> Singles:
+        return _probabilities(self.history.bid[self.rows])
+
+    @cached_property
+    def ask(self) -> Singles:
+        return _probabilities(self.history.ask[self.rows])
+
+    @cached_property
+    def spread(self) -> Singles:
+        """(n,) now, NaN unless both sides are quoted and do not cross."""
+        spread = self.ask - self.bid
+        return np.where(spread >= 0, spread, _NONE)
+
+    @cached_property
+    def hours_left(self) -> Singles:
+        """(n,) NaN where unknown or over."""
+        if self.history.hours_left is None:
+            return self.nothing()
+        left = self.history.hours_left[self.rows].astype(np.float32)
+        return np.where((left > 0) & (left < np.inf), left, _NONE)
+
+    @cached_property
+    def quarter_prices(self) -> Singles:
+        """(n, 5)"""
+        if self.history.quarters is None:
+            return np.full((len(self), QUARTERS + 1), _NONE, dtype=np.float32)
+        return _probabilities(self.history.quarters.price[self.rows])
+
+    # Volume
+
+    @cached_property
+    def volumes(self) -> Singles:
+        """(n, T) log(1 + volume) less the usual of that hour of the day, NaN where unknown."""
+        return log_volumes(self.history.traded[self.rows]) - self.profile
+
+
+def _probabilities(values: Floats) -> Singles:
+    kept = values.astype(np.float32)
+    kept[~((kept > 0) & (kept < 1))] = _NONE
+    return kept
+
+
+def log_odds(price: Singles) -> Singles:
+    """ln(p / (1 - p)) with p kept one tenth of a cent away from 0 and 1."""
+    kept = np.clip(price, np.float32(_LEAST_PRICE), np.float32(1 - _LEAST_PRICE))
+    odds: Singles = np.log(kept / (1 - kept))
+    return odds
+
+
+def log_volumes(traded: Floats) -> Singles:
+    kept = traded.astype(np.float32)
+    kept[~((kept >= 0) & (kept < _MOST_TRADED))] = _NONE
+    return np.log1p(kept, out=kept)
+
+
+def day_profile(traded: Floats, hours: int) -> Singles:
+    """(T,) the usual deviation of each hour of the day's log volume from a market's mean, pooled over (a sample of)
+    markets, the last hour left out; 0 with less than two days.
+
+    Hour T-1's is that of the same hours of the days before, so nothing of what is judged is in it.
+    """
+    if hours < 2 * DAY or not len(traded):
+        return np.zeros(hours, dtype=np.float32)
+    sample = log_volumes(traded[:: max(1, len(traded) // 4_096)])
+    sample[:, -1] = _NONE
+    known = np.isfinite(sample)
+    count = known.sum(axis=1)
+    filled = np.where(known, sample, np.float32(0))
+    off = np.where(known, filled - (filled.sum(axis=1) / np.maximum(count, 1))[:, None], np.float32(0))
+    busy = (count >= DAY) & (filled.sum(axis=1) > 0)
+    place = np.arange(hours) % DAY
+    total = np.bincount(place, weights=off[busy].sum(axis=0), minlength=DAY)
+    seen = np.bincount(place, weights=known[busy].sum(axis=0), minlength=DAY)
+    return (total / np.maximum(seen, 1))[place].astype(np.float32)
+
+
+def _winsorised(values: Singles) -> tuple[Singles, Singles]:
+    """Sums of squares of (n, k) absolute values, and how many are not 0; each counts for at most 3.76 times the mean
+    of those."""
+    moving = np.count_nonzero(values, axis=1).astype(np.float32)
+    most = np.float32(_WINSOR) * values.sum(axis=1) / moving
+    kept = np.minimum(values, most[:, None])
+    return np.einsum("ij,ij->i", kept, kept), moving
+
+
+def _winsorised_sum(squares: Singles) -> tuple[Singles, Singles]:
+    moving = np.count_nonzero(squares, axis=1).astype(np.float32)
+    most = np.float32(_WINSOR_SQUARES) * squares.sum(axis=1) / moving
+    return np.minimum(squares, most[:, None]).sum(axis=1), moving
+
+
+def winsorised_scale(off: Singles, known: Mask) -> tuple[Singles, Singles]:
+    """Root mean square of the known of (n, k) deviations, each counted for at most 3.76 times their mean size; count."""
+    size = np.where(known, np.abs(off), np.float32(0))
+    count = known.sum(axis=1).astype(np.float32)
+    most = np.float32(_WINSOR) * size.sum(axis=1) / count
+    kept = np.minimum(size, most[:, None])
+    return np.sqrt(np.einsum("ij,ij->i", kept, kept) / count), count
