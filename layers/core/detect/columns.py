@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -213,9 +214,10 @@ def without(column: Column, numbers: npt.NDArray[np.int64]) -> Column:
 
 def joined(column: Column, others: Column) -> Column:
     """`column` with the changes of `others`, which are of the same time and of no market that is in it."""
-    both = {name: np.concatenate([getattr(column, name), getattr(others, name)]) for name in ARRAYS}
+    both: dict[str, Any] = {name: np.concatenate([getattr(column, name), getattr(others, name)]) for name in ARRAYS}
     return _taken(replace(column, **both), np.argsort(both["numbers"], kind="stable"))
 
 
 def _taken(column: Column, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Column:
-    return replace(column, **{name: getattr(column, name)[rows] for name in ARRAYS})
+    kept: dict[str, Any] = {name: getattr(column, name)[rows] for name in ARRAYS}
+    return replace(column, **kept)

@@ -83,7 +83,7 @@ def hours_of(
         variation[at] = np.where(there, hour.variation * rate, np.nan)
         if hour.volumes and (age > 0 or abs(hour.covered - _HOUR) <= _NEARLY):
             traded[at] = np.where(there, hour.gained * (rate if age else 1), np.nan)
-    return Hours(*(_by_market(each) for each in (prices, traded, variation, spread)), steps, quarters)
+    return Hours(_by_market(prices), _by_market(traded), _by_market(variation), _by_market(spread), steps, quarters)
 
 
 def _by_market(values: Singles) -> Singles:

@@ -13,7 +13,10 @@ import numpy.typing as npt
 
 from core.detect.history import Floats, Ints
 
-_AMOUNT = r"(?:us)?[$€£¥]?(?P<{0}>-?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?)(?:\s?(?P<{0}_scale>k|thousand|m|million|b|billion|t|trillion)\b)?\s?%?"
+_AMOUNT = (
+    r"(?:us)?[$€£¥]?(?P<{0}>-?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?)"
+    r"(?:\s?(?P<{0}_scale>k|thousand|m|million|b|billion|t|trillion)\b)?\s?%?"
+)
 _SCALES = {"k": 1e3, "thousand": 1e3, "m": 1e6, "million": 1e6, "b": 1e9, "billion": 1e9, "t": 1e12, "trillion": 1e12}
 _MORE = r"above|over|more than|greater than|higher than|at least|exceed(?:s|ing)?|reach(?:es)?"
 _LESS = r"below|under|less than|fewer than|lower than|at most"
@@ -51,9 +54,9 @@ def ladders(
     found: dict[tuple[int, str], list[tuple[int, float]]] = defaultdict(list)
     members = np.bincount(events) if len(events) else events
     for row in np.flatnonzero(~exclusive & (members[events] > 1)).tolist():
-        for template, rung in (_threshold(titles[row]), _deadline(titles[row], closes[row])):
+        for template, value in (_threshold(titles[row]), _deadline(titles[row], closes[row])):
             if template:
-                found[int(events[row]), template].append((row, rung))
+                found[int(events[row]), template].append((row, value))
     ladder = np.full(len(titles), -1, dtype=np.int64)
     rung, dated = np.full(len(titles), np.nan), np.zeros(len(titles), dtype=bool)
     for number, ((_, template), rungs) in enumerate(sorted(found.items(), key=lambda item: -len(item[1]))):

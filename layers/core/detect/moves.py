@@ -11,12 +11,12 @@ from core.detect.signals import Sides, Signal
 MIN_MOVE = 0.02
 _NONE = np.float32(np.nan)
 
-JUMP = Null(3.4, 3.9, 4.4, 4.9, 5.4)
-HOURLY_JUMP = Null(2.4, 3.2, 4.0, 4.7, 5.4)
-DRIFT = Null(1.0, 2.0, 3.0, 3.6, 4.3)
-MOMENTUM = Null(1.0, 2.0, 3.0, 3.6, 4.3)
-REVERSAL = Null(0.6, 1.2, 1.8, 2.4, 3.0)
-CONVERGENCE = Null(1.0, 2.0, 3.0, 3.6, 4.3)
+JUMP = Null(2.6, 3.3, 4.0, 4.88, 5.8)
+HOURLY_JUMP = Null(2.4, 3.14, 3.94, 4.67, 5.5)
+DRIFT = Null(1.56, 2.48, 3.2, 3.75, 4.1)
+MOMENTUM = Null(1.76, 2.66, 3.3, 3.82, 4.33)
+REVERSAL = Null(1.0, 1.66, 2.16, 2.57, 2.98)
+CONVERGENCE = Null(1.16, 2.1, 2.74, 3.1, 3.35)
 
 
 def price_jump(past: Past) -> Signal:
@@ -46,7 +46,12 @@ def price_jump(past: Past) -> Signal:
 
 
 def largest_quarter(past: Past) -> tuple[Singles, Singles]:
-    """(own noises, cents) of the largest of the last hour's quarter-hour moves; NaN where none is known."""
+    """(own noises, cents) of the largest of the last hour's quarter-hour moves; NaN where none is known.
+
+    What was half taken back since is a quote that flickered and counts for nothing, as does the half of what the spread
+    widened by, which moves the middle when one side of the book leaves. After a standstill of w
+    quarter-hours a martingale moves by sqrt(w) noises: a halt that ends, or a market that seldom trades, is no jump.
+    """
     price = past.quarter_prices
     moves = np.diff(log_odds(price), axis=1)
     size = np.where(np.isfinite(moves), np.abs(moves), np.float32(-1))
@@ -54,16 +59,21 @@ def largest_quarter(past: Past) -> tuple[Singles, Singles]:
     before, after = (np.take_along_axis(price, largest + end, axis=1)[:, 0] for end in (0, 1))
     floor = np.float32(ROUNDING) / np.sqrt(before * (1 - before) * after * (1 - after))
     move = np.take_along_axis(moves, largest, axis=1)[:, 0]
-    return np.abs(move) / np.maximum(past.quarter_scale, floor), 100 * (after - before)
+    left = np.abs(price[:, -1] - before) >= np.abs(after - before) / 2
+    scale = np.maximum(past.quarter_scale, past.usual_quarter * np.sqrt(past.quarters_still(largest)))
+    size = np.abs(move) / np.maximum(scale, floor)
+    size = size * np.maximum(1 - past.widened / (2 * np.abs(after - before)), 0)
+    return np.where(left | np.isnan(move), size, 0), 100 * (after - before)
 
 
 def last_hour(past: Past) -> tuple[Singles, Singles]:
-    """(own hourly noises, cents) of the last hour's move."""
+    """(own hourly noises, cents) of the last hour's move; after a standstill as for a quarter's."""
     if past.hours < 3:
         return past.nothing(), past.nothing()
     before, after = past.price[:, -2], past.price[:, -1]
     floor = np.float32(ROUNDING) / np.sqrt(before * (1 - before) * after * (1 - after))
-    return np.abs(past.moves[:, -1]) / np.maximum(past.scale, floor), past.cents(1)
+    scale = np.maximum(past.scale, past.usual * np.sqrt(1 + past.hours_still))
+    return np.abs(past.moves[:, -1]) / np.maximum(scale, floor), past.cents(1)
 
 
 def price_drift(past: Past) -> Signal:

@@ -7,13 +7,14 @@ cache. Numbers are float32: prices have six digits.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from core.detect.history import Floats, History, Ints
 
-Singles = npt.NDArray[np.float32]
+Singles = npt.NDArray[np.floating[Any]]
 Mask = npt.NDArray[np.bool_]
 
 JUDGED = 6  # the last hours are what is judged, not what it is judged by
@@ -92,22 +93,65 @@ class Past:
     # Scales: the market's own noise, in log-odds
 
     @cached_property
-    def scale(self) -> Singles:
+    def week_scale(self) -> Singles:
         """(n,) of an hour's move: the root mean square of the hours before the last six, at least 24 of them, each
         counted for at most three standard deviations, so that a past jump does not hide the next.
 
         At least: that of the hours that did move, less what a one-cent tick explains (a market that trades once a day
-        is not called unusual each time it does); what the last day's noise says; what rounding to cents makes. Before
-        the close a martingale's noise grows as the square root of the time left falls: so does this.
+        is not called unusual each time it does); what rounding to cents makes.
         """
         base = np.abs(self.filled[:, : -JUDGED - 1])
         count = self.known[:, : -JUDGED - 1].sum(axis=1) if base.shape[1] else np.zeros(len(self))
         squares, moving = _winsorised(base)
-        return self._at_least(squares, count, moving, 1.0) * self.rise
+        return self._at_least(squares, count, moving)
+
+    @cached_property
+    def scale(self) -> Singles:
+        """(n,) of an hour's move: the week's, and as much more as the last day and the nearness of the close make it."""
+        return self.week_scale * self.rise
+
+    @cached_property
+    def usual(self) -> Singles:
+        """(n,) the plain root mean square of the same hours, standstill and all."""
+        base = np.abs(self.filled[:, : -JUDGED - 1])
+        squares, _ = _winsorised(base)
+        usual: Singles = np.sqrt(squares / self.known[:, : -JUDGED - 1].sum(axis=1))
+        return usual
+
+    @cached_property
+    def hours_still(self) -> Singles:
+        """(n,) how many hours before the last one the price did not move."""
+        moved = self.filled[:, :-1] != 0
+        still = np.argmax(moved[:, ::-1], axis=1)
+        return np.where(moved.any(axis=1), still, self.hours).astype(np.float32)
+
+    def quarters_still(self, at: npt.NDArray[np.intp]) -> Singles:
+        """(n,) how many quarter-hours the move in the last hour's `at` (n, 1) had to build up.
+
+        Where the hour before moved it is not told when: the less often a market moves, the longer ago it is taken.
+        """
+        price = self.quarter_prices
+        moved = (np.diff(price, axis=1) != 0) & (np.arange(QUARTERS) < at)
+        since = np.argmax(moved[:, ::-1], axis=1) - (QUARTERS - at[:, 0])
+        before = QUARTERS * self.hours_still + (QUARTERS - 1) * np.square(1 - self.moving_share)
+        return np.where(moved.any(axis=1), since + 1, 1 + at[:, 0] + before).astype(np.float32)
+
+    @cached_property
+    def moving_share(self) -> Singles:
+        """(n,) of its quarter-hours, in which the price moved; 1 where that is unknown."""
+        if self.history.steps is None:
+            return np.ones(len(self), dtype=np.float32)
+        steps = self.history.steps[self.rows].astype(np.float32)
+        return np.clip(np.nan_to_num(steps / (QUARTERS * self.known.sum(axis=1)), nan=1.0), 0, 1)
 
     @cached_property
     def quarter_scale(self) -> Singles:
-        """(n,) of a quarter-hour's move, from the realised variances of the same hours; NaN without them."""
+        """(n,) of a quarter-hour's move, with the same rise; NaN where no steps are told."""
+        return self.week_quarter_scale * self.rise
+
+    @cached_property
+    def week_quarter_scale(self) -> Singles:
+        """(n,) the same without a rise, from the realised variances of the hours before the last six."""
         if self.history.variation is None:
             return self.nothing()
         base = self.variation[:, 1:-JUDGED]
@@ -115,15 +159,30 @@ class Past:
         steps = self.history.steps[self.rows] if self.history.steps is not None else None
         total, moving = _winsorised_sum(np.where(known, base, np.float32(0)))
         moving = moving if steps is None else np.maximum(steps.astype(np.float32), moving)
-        return self._at_least(total, QUARTERS * known.sum(axis=1), moving, 1.0) * self.rise
+        return self._at_least(total, QUARTERS * known.sum(axis=1), moving)
+
+    @cached_property
+    def usual_quarter(self) -> Singles:
+        """(n,) the plain root mean square of the same quarter-hours, standstill and all."""
+        base = self.variation[:, 1:-JUDGED]
+        known = np.isfinite(base)
+        total, _ = _winsorised_sum(np.where(known, base, np.float32(0)))
+        usual: Singles = np.sqrt(total / (QUARTERS * known.sum(axis=1)))
+        return usual
 
     @cached_property
     def rise(self) -> Singles:
         """(n,) by how much noisier than its week a market may be now: its last day, and its nearness to the close."""
-        late = np.maximum(self.hours_left, np.float32(0.5))
-        with np.errstate(invalid="ignore"):
-            near = np.sqrt((DAY / late) / np.log1p(DAY / late))
-        return np.fmax(self._day, 1) * np.fmax(near, 1)
+        rise: Singles = np.fmax(self._day, 1) * self.nearness
+        return rise
+
+    @cached_property
+    def nearness(self) -> Singles:
+        """(n,) how much noisier than in its last day a market may get: what is still to be decided is decided in the
+        time that is left, so a martingale's noise grows as the square root of that time falls."""
+        late = DAY / np.maximum(self.hours_left, np.float32(0.5))
+        near: Singles = np.fmax(np.sqrt(late / np.log1p(late)), 1)
+        return near
 
     @cached_property
     def _day(self) -> Singles:
@@ -141,12 +200,12 @@ class Past:
         ratio: Singles = np.sqrt(day / week)
         return ratio
 
-    def _at_least(self, squares: Singles, count: Singles, moving: Singles, times: float) -> Singles:
+    def _at_least(self, squares: Singles, count: npt.NDArray[Any], moving: Singles) -> Singles:
         quantum = np.square(np.float32(TICK) / self.width)
         usual = squares / count
         moved = squares / moving - quantum
         scale = np.sqrt(np.fmax(np.fmax(usual, moved), np.square(np.float32(ROUNDING) / self.width)))
-        return np.where(count >= MIN_HOURS * times, scale, _NONE)
+        return np.where(count >= MIN_HOURS, scale, _NONE)
 
     @cached_property
     def variation(self) -> Singles:
@@ -178,6 +237,21 @@ class Past:
         """(n,) now, NaN unless both sides are quoted and do not cross."""
         spread = self.ask - self.bid
         return np.where(spread >= 0, spread, _NONE)
+
+    @cached_property
+    def spread_logs(self) -> tuple[Singles, Mask, Singles]:
+        """(n, T - 1) log spreads told before the last hour, 0 where none was; which were; (n,) their mean."""
+        told = self.history.spread
+        logs = log_spread(told[self.rows][:, :-1]) if told is not None else np.full((len(self), 1), _NONE)
+        known = np.isfinite(logs)
+        filled = np.where(known, logs, np.float32(0))
+        return filled, known, filled.sum(axis=1) / known.sum(axis=1)
+
+    @cached_property
+    def widened(self) -> Singles:
+        """(n,) what the spread is wider by than usual, 0 where either is unknown."""
+        wider = self.spread - np.exp(self.spread_logs[2])
+        return np.maximum(np.nan_to_num(wider, nan=0.0), 0)
 
     @cached_property
     def hours_left(self) -> Singles:
@@ -213,6 +287,12 @@ def log_odds(price: Singles) -> Singles:
     kept = np.clip(price, np.float32(_LEAST_PRICE), np.float32(1 - _LEAST_PRICE))
     odds: Singles = np.log(kept / (1 - kept))
     return odds
+
+
+def log_spread(spread: Floats) -> Singles:
+    kept = spread.astype(np.float32)
+    kept[~((kept >= 0) & (kept < 1))] = _NONE
+    return np.log(np.maximum(kept, np.float32(_LEAST_PRICE), out=kept), out=kept)
 
 
 def log_volumes(traded: Floats) -> Singles:
@@ -258,7 +338,8 @@ def _winsorised_sum(squares: Singles) -> tuple[Singles, Singles]:
 
 
 def winsorised_scale(off: Singles, known: Mask) -> tuple[Singles, Singles]:
-    """Root mean square of the known of (n, k) deviations, each counted for at most 3.76 times their mean size; count."""
+    """Root mean square of the known of (n, k) deviations, each counted for at most 3.76 times their mean size;
+    and how many they are."""
     size = np.where(known, np.abs(off), np.float32(0))
     count = known.sum(axis=1).astype(np.float32)
     most = np.float32(_WINSOR) * size.sum(axis=1) / count

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.detect.past import JUDGED, MIN_HOURS, QUARTERS, Past, winsorised_scale
+from core.detect.past import JUDGED, MIN_HOURS, QUARTERS, Past, log_spread, winsorised_scale
 from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 from core.detect.volumes import none
 
-VOLATILITY = Null(1.5, 2.5, 3.5, 4.2, 5.0)
-COARSE_VOLATILITY = VOLATILITY
-SPREAD = Null(1.5, 2.5, 3.5, 4.2, 5.0)
-_LEAST_SPREAD = 0.001
-_LEAST_NOISE = 0.25  # of log spread: a book of whole cents goes from one cent to two
+VOLATILITY = Null(0.8, 1.5, 2.5, 3.67, 4.57)
+COARSE_VOLATILITY = Null(0.7, 1.4, 2.06, 2.64, 3.05)
+SPREAD = Null(0.5, 1.5, 2.42, 3.65, 4.55)
+_LEAST_NOISE = 0.15  # of log spread: a book of whole cents goes from one cent to two
 _MIN_WIDER = 0.02
 
 
@@ -29,7 +28,8 @@ def volatility_regime(past: Past) -> Signal:
     if past.hours < JUDGED + MIN_HOURS + 1:
         return Signal("volatility_regime", np.zeros(len(past)), none(past), {})
     fine = past.history.variation is not None
-    own = np.square(past.quarter_scale) * QUARTERS if fine else np.square(past.scale)
+    week = np.square(past.week_quarter_scale) * QUARTERS if fine else np.square(past.week_scale)
+    own = week * np.square(past.nearness)
     hours = past.variation[:, -JUDGED:]
     known = np.isfinite(hours).all(axis=1)
     rest = np.minimum(hours, 6 * own[:, None]).sum(axis=1) - np.minimum(hours.max(axis=1), 6 * own)
@@ -47,21 +47,19 @@ def spread_collapse(past: Past) -> Signal:
     those at the hours of up to a week.
 
     z = mean deviation / own noise * sqrt(how many), of the quotes now and in up to three quarter-hours before; own
-    noise at least 0.25. Now the spread must be twice the usual and 2 cents wider. With one side empty there is no
+    noise at least 0.15. Now the spread must be twice the usual and 2 cents wider. With one side empty there is no
     spread, and nothing is said. Size k: k own noises, for the hour. No side.
     """
-    told = past.history.spread
-    if told is None or past.hours < MIN_HOURS + 1:
+    if past.history.spread is None or past.hours < MIN_HOURS + 1:
         return Signal("spread_collapse", np.zeros(len(past)), none(past), {})
-    logs = _log(told[past.rows][:, :-1])
-    known = np.isfinite(logs)
-    filled = np.where(known, logs, np.float32(0))
-    usual = filled.sum(axis=1) / known.sum(axis=1)
+    filled, known, usual = past.spread_logs
     noise, count = winsorised_scale(filled - usual[:, None], known)
     noise = np.sqrt(np.square(noise) + np.float32(_LEAST_NOISE**2))
-    now = _log(past.spread)
+    now = log_spread(past.spread)
     quarters = past.history.quarters
-    recent = now[:, None] if quarters is None else np.column_stack([_log(quarters.spread[past.rows][:, :-1]), now])
+    recent = (
+        now[:, None] if quarters is None else np.column_stack([log_spread(quarters.spread[past.rows][:, :-1]), now])
+    )
     off = np.where(np.isfinite(recent), recent - usual[:, None], np.float32(0))
     size = off.sum(axis=1) / (noise * np.sqrt(np.isfinite(recent).sum(axis=1)))
     typical = np.exp(usual)
@@ -69,8 +67,3 @@ def spread_collapse(past: Past) -> Signal:
     score = np.where(real, score_of(size, SPREAD), 0)
     numbers = {"spread_typical_cents": 100 * typical, "spread_now_cents": 100 * past.spread}
     return Signal("spread_collapse", score, none(past), numbers)
-
-
-def _log(spread: np.ndarray) -> np.ndarray:
-    kept = np.where((spread >= 0) & (spread < 1), np.maximum(spread, _LEAST_SPREAD), np.nan)
-    return np.log(kept).astype(np.float32)

@@ -11,8 +11,8 @@ from core.detect.past import JUDGED, Past, Singles
 from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 
-STALE = Null(1.0, 1.8, 2.6, 3.3, 4.0)
-LEAD_LAG = Null(2.0, 2.8, 3.5, 4.2, 4.9)
+STALE = Null(0.2, 0.5, 1.3, 2.6, 3.8)
+LEAD_LAG = Null(1.0, 1.8, 2.6, 4.1, 5.7)
 MIN_PAIRED = 48  # hours in which both the market and its siblings were known
 _MIN_SHARED = 0.25  # of a market's variance, explained by its siblings
 _STILL_HOURS = 3
@@ -39,7 +39,8 @@ class Siblings:
     @cached_property
     def own_squares(self) -> Singles:
         base = self.own[:, :-JUDGED]
-        return np.einsum("ij,ij->i", base, base)
+        squares: Singles = np.einsum("ij,ij->i", base, base)
+        return squares
 
 
 def siblings(past: Past) -> Siblings | None:

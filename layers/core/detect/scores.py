@@ -32,4 +32,5 @@ def score_of(statistic: Floats, null: Null) -> Floats:
     value = np.nan_to_num(statistic.astype(np.float64), nan=-np.inf, posinf=1e6, neginf=-1e6)
     value = np.clip(value, -1e6, 1e6)
     beyond = (value - null.ten_thousandth) * POINTS_A_DECADE / (null.ten_thousandth - null.thousandth)
-    return np.clip(np.interp(value, null, points) + np.maximum(beyond, 0), 0, 100)
+    score: Floats = np.clip(np.interp(value, null, points) + np.maximum(beyond, 0), 0, 100)
+    return score

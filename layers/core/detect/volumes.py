@@ -10,11 +10,12 @@ from core.detect.scores import Null, score_of
 from core.detect.signals import Sides, Signal
 
 MIN_TRADED = 20.0
-_LEAST_NOISE = 0.2  # of log volume: below it a market that trades like clockwork would call every trade unusual
-SPIKE = Null(1.8, 2.8, 3.8, 4.8, 5.8)
+LEVEL = 8  # hours that tell how much a market trades these days
+_LEAST_NOISE = 0.15  # of log volume: below it a market that trades like clockwork would call every trade unusual
+SPIKE = Null(1.7, 2.56, 3.2, 3.72, 4.3)
 QUIET_SPIKE = SPIKE
-LOUD_MOVE = Null(3.4, 3.9, 4.4, 4.9, 5.4)
-HOURLY_LOUD_MOVE = Null(2.4, 3.2, 4.0, 4.7, 5.4)
+LOUD_MOVE = Null(2.3, 3.0, 3.77, 4.65, 5.65)
+HOURLY_LOUD_MOVE = Null(2.2, 2.9, 3.7, 4.5, 5.36)
 
 
 class Traded:
@@ -29,8 +30,8 @@ class Traded:
         known = np.isfinite(past.volumes)
         filled = np.where(known, past.volumes, np.float32(0))
         total, count = (_window(np.cumsum(part, axis=1, dtype=np.float32)) for part in (filled, known))
-        level = np.where(count >= DAY / 2, total / count, np.float32(np.nan))
-        off = past.volumes[:, DAY:] - level
+        level = np.where(count >= LEVEL / 2, total / count, np.float32(np.nan))
+        off = past.volumes[:, LEVEL:] - level
         scale, seen = winsorised_scale(off[:, :-1], np.isfinite(off[:, :-1]))
         noise = np.where(seen >= MIN_HOURS, np.sqrt(np.square(scale) + np.float32(_LEAST_NOISE**2)), np.float32(np.nan))
         self.off = off[:, -1]
@@ -47,9 +48,9 @@ class Traded:
 
 
 def _window(total: Singles) -> Singles:
-    """(n, T - 24) from cumulative sums: of the 24 columns before each."""
-    before = total[:, DAY - 1 : -1].copy()
-    before[:, 1:] -= total[:, : -DAY - 1]
+    """(n, T - 8) from cumulative sums: of the 8 columns before each."""
+    before = total[:, LEVEL - 1 : -1].copy()
+    before[:, 1:] -= total[:, : -LEVEL - 1]
     return before
 
 
@@ -71,7 +72,7 @@ def traded(past: Past) -> Traded:
 def volume_spike(past: Past) -> Signal:
     """The last hour's volume against the market's own usual for this time of day.
 
-    Expected log(1 + v): the mean of the market's last 24 hours, each less the hour of the day's profile pooled over all
+    Expected log(1 + v): the mean of the market's last 8 hours, each less the hour of the day's profile pooled over all
     markets (`day_profile`), plus this hour's. Own noise: the winsorised root mean square of the same difference over
     the hours before. At least 20 units and twice the usual. Size k: log volume k *quarter-hour* noises above, for an
     hour. No side: volume alone does not say where to.

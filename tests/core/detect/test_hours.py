@@ -62,16 +62,16 @@ def test_every_hours_price_and_volume_are_rebuilt_from_the_changes_alone(walk: W
     hours = quarters // 4 - merged_hours
     if hours < 1:
         return
-    found = hours_of(columns, np.array([7, 8, 9]), price[-1] / 1e6, NOW, hours)
+    rebuilt = hours_of(columns, np.array([7, 8, 9]), price[-1] / 1e6, NOW, hours)
     for age in range(hours):
         at = quarters - 4 * age
-        assert found.price[:, hours - 1 - age] == pytest.approx(price[at] / 1e6)
-        assert found.traded[:, hours - 1 - age] == pytest.approx(volume[at - 3 : at + 1].sum(axis=0))
+        assert rebuilt.price[:, hours - 1 - age] == pytest.approx(price[at] / 1e6)
+        assert rebuilt.traded[:, hours - 1 - age] == pytest.approx(volume[at - 3 : at + 1].sum(axis=0))
         squares = np.square(np.diff(odds(price[at - 4 : at + 1]), axis=0)).sum(axis=0)
-        assert found.variation[:, hours - 1 - age] == pytest.approx(squares, rel=1e-4, abs=1e-6)
+        assert rebuilt.variation[:, hours - 1 - age] == pytest.approx(squares, rel=1e-4, abs=1e-6)
     fine = min(4, quarters - 4 * merged_hours)
-    assert found.quarters.price[:, 4 - fine :].T == pytest.approx(price[quarters - fine :] / 1e6)
-    assert found.quarters.traded[:, 4 - fine :].T == pytest.approx(volume[quarters - fine + 1 :])
+    assert pytest.approx(price[quarters - fine :] / 1e6) == rebuilt.quarters.price[:, 4 - fine :].T
+    assert pytest.approx(volume[quarters - fine + 1 :]) == rebuilt.quarters.traded[:, 4 - fine :].T
 
 
 def test_before_a_market_was_first_seen_its_price_is_unknown() -> None:
