@@ -144,7 +144,8 @@ def pack(column: Column) -> bytes:
 
 def _rounded(values: Singles, bits: int) -> Singles:
     fraction, exponent = np.frexp(values)
-    return np.ldexp(np.round(fraction * 2**bits) / np.float32(2**bits), exponent).astype(np.float32)
+    kept: Singles = np.ldexp(np.round(fraction * 2**bits) / np.float32(2**bits), exponent).astype(np.float32)
+    return kept
 
 
 def unpack(body: bytes, end: datetime, span: timedelta) -> Column:

@@ -15,10 +15,10 @@ from core.detect.coherence import ladder_by_date, ladder_by_threshold, sum_misma
 from core.detect.history import History, Ints, event_numbers
 from core.detect.longshots import SettledRates, favourite_longshot
 from core.detect.moves import convergence, momentum, price_drift, price_jump, reversal
-from core.detect.past import MIN_HOURS, Past, day_profile
+from core.detect.past import JUDGED, MIN_HOURS, Past, day_profile
 from core.detect.regimes import spread_collapse, volatility_regime
 from core.detect.relatives import lead_lag, stale_quote
-from core.detect.signals import Signal, patterns_of
+from core.detect.signals import Signal, nothing, patterns_of
 from core.detect.volumes import price_without_volume, volume_spike, volume_without_price
 from core.models import Pattern
 
@@ -56,6 +56,8 @@ def signals(history: History, rates: SettledRates | None = None) -> list[Signal]
 
 
 def _over_time(history: History, event: Ints) -> list[Signal]:
+    if history.price.shape[1] < MIN_HOURS + JUDGED + 2:
+        return [nothing(detector.__name__, history) for detector in OVER_TIME]
     order = np.argsort(event, kind="stable")
     profile = day_profile(history.traded, history.traded.shape[1])
     chunks = _chunks(event[order])

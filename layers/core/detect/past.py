@@ -100,22 +100,26 @@ class Past:
         At least: that of the hours that did move, less what a one-cent tick explains (a market that trades once a day
         is not called unusual each time it does); what rounding to cents makes.
         """
-        base = np.abs(self.filled[:, : -JUDGED - 1])
-        count = self.known[:, : -JUDGED - 1].sum(axis=1) if base.shape[1] else np.zeros(len(self))
-        squares, moving = _winsorised(base)
+        squares, moving, count = self._hourly
         return self._at_least(squares, count, moving)
 
     @cached_property
+    def _hourly(self) -> tuple[Singles, Singles, Singles]:
+        """(n,) the sum of the squared moves before the last six hours, how many were none, how many are known."""
+        base = np.abs(self.filled[:, : -JUDGED - 1])
+        squares, moving = _winsorised(base)
+        return squares, moving, counts(self.known[:, : -JUDGED - 1])
+
+    @cached_property
     def scale(self) -> Singles:
-        """(n,) of an hour's move: the week's, and as much more as the last day and the nearness of the close make it."""
+        """(n,) of an hour's move: the week's, raised by the last day's noise and the nearness of the close."""
         return self.week_scale * self.rise
 
     @cached_property
     def usual(self) -> Singles:
         """(n,) the plain root mean square of the same hours, standstill and all."""
-        base = np.abs(self.filled[:, : -JUDGED - 1])
-        squares, _ = _winsorised(base)
-        usual: Singles = np.sqrt(squares / self.known[:, : -JUDGED - 1].sum(axis=1))
+        squares, _, count = self._hourly
+        usual: Singles = np.sqrt(squares / count)
         return usual
 
     @cached_property
@@ -123,7 +127,8 @@ class Past:
         """(n,) how many hours before the last one the price did not move."""
         moved = self.filled[:, :-1] != 0
         still = np.argmax(moved[:, ::-1], axis=1)
-        return np.where(moved.any(axis=1), still, self.hours).astype(np.float32)
+        hours: Singles = np.where(moved.any(axis=1), still, self.hours).astype(np.float32)
+        return hours
 
     def quarters_still(self, at: npt.NDArray[np.intp]) -> Singles:
         """(n,) how many quarter-hours the move in the last hour's `at` (n, 1) had to build up.
@@ -134,15 +139,16 @@ class Past:
         moved = (np.diff(price, axis=1) != 0) & (np.arange(QUARTERS) < at)
         since = np.argmax(moved[:, ::-1], axis=1) - (QUARTERS - at[:, 0])
         before = QUARTERS * self.hours_still + (QUARTERS - 1) * np.square(1 - self.moving_share)
-        return np.where(moved.any(axis=1), since + 1, 1 + at[:, 0] + before).astype(np.float32)
+        found: Singles = np.where(moved.any(axis=1), since + 1, 1 + at[:, 0] + before).astype(np.float32)
+        return found
 
     @cached_property
     def moving_share(self) -> Singles:
         """(n,) of its quarter-hours, in which the price moved; 1 where that is unknown."""
         if self.history.steps is None:
             return np.ones(len(self), dtype=np.float32)
-        steps = self.history.steps[self.rows].astype(np.float32)
-        return np.clip(np.nan_to_num(steps / (QUARTERS * self.known.sum(axis=1)), nan=1.0), 0, 1)
+        share = self.history.steps[self.rows].astype(np.float32) / (QUARTERS * counts(self.known))
+        return np.where(share >= 0, np.minimum(share, 1), np.float32(1))
 
     @cached_property
     def quarter_scale(self) -> Singles:
@@ -154,20 +160,24 @@ class Past:
         """(n,) the same without a rise, from the realised variances of the hours before the last six."""
         if self.history.variation is None:
             return self.nothing()
+        total, moving, count = self._quarterly
+        if self.history.steps is not None:
+            moving = np.maximum(self.history.steps[self.rows].astype(np.float32), moving)
+        return self._at_least(total, QUARTERS * count, moving)
+
+    @cached_property
+    def _quarterly(self) -> tuple[Singles, Singles, Singles]:
+        """(n,) the sum of the realised variances of the same hours, how many were none, how many are known."""
         base = self.variation[:, 1:-JUDGED]
         known = np.isfinite(base)
-        steps = self.history.steps[self.rows] if self.history.steps is not None else None
         total, moving = _winsorised_sum(np.where(known, base, np.float32(0)))
-        moving = moving if steps is None else np.maximum(steps.astype(np.float32), moving)
-        return self._at_least(total, QUARTERS * known.sum(axis=1), moving)
+        return total, moving, counts(known)
 
     @cached_property
     def usual_quarter(self) -> Singles:
         """(n,) the plain root mean square of the same quarter-hours, standstill and all."""
-        base = self.variation[:, 1:-JUDGED]
-        known = np.isfinite(base)
-        total, _ = _winsorised_sum(np.where(known, base, np.float32(0)))
-        usual: Singles = np.sqrt(total / (QUARTERS * known.sum(axis=1)))
+        total, _, count = self._quarterly
+        usual: Singles = np.sqrt(total / (QUARTERS * count))
         return usual
 
     @cached_property
@@ -189,13 +199,12 @@ class Past:
         """(n,) the noise of the day before the last hour, in that of the days before."""
         if self.hours < 2 * DAY + 2:
             return np.ones(len(self), dtype=np.float32)
-        squares = self.variation
-        known = np.isfinite(squares)
-        filled = np.where(known, squares, np.float32(0))
-        base = filled[:, 1:-JUDGED]
-        most = _WINSOR_SQUARES * base.sum(axis=1) / np.count_nonzero(base, axis=1)
-        day = np.minimum(filled[:, -1 - DAY : -1], most[:, None]).sum(axis=1) / known[:, -1 - DAY : -1].sum(axis=1)
-        week = np.minimum(base, most[:, None]).sum(axis=1) / known[:, 1:-JUDGED].sum(axis=1)
+        total, moving, count = self._quarterly
+        told = self.variation[:, -1 - DAY : -1]
+        known = np.isfinite(told)
+        most = np.float32(_WINSOR_SQUARES) * total / moving
+        day = np.where(known, np.minimum(told, most[:, None]), np.float32(0)).sum(axis=1) / counts(known)
+        week = total / count
         # four samples an hour make the last day's noise known to a tenth, so what lies within is none
         ratio: Singles = np.sqrt(day / week)
         return ratio
@@ -245,7 +254,7 @@ class Past:
         logs = log_spread(told[self.rows][:, :-1]) if told is not None else np.full((len(self), 1), _NONE)
         known = np.isfinite(logs)
         filled = np.where(known, logs, np.float32(0))
-        return filled, known, filled.sum(axis=1) / known.sum(axis=1)
+        return filled, known, filled.sum(axis=1) / counts(known)
 
     @cached_property
     def widened(self) -> Singles:
@@ -322,17 +331,24 @@ def day_profile(traded: Floats, hours: int) -> Singles:
     return (total / np.maximum(seen, 1))[place].astype(np.float32)
 
 
+def counts(mask: Mask) -> Singles:
+    """(n,) of how many in each row are so."""
+    ones = np.ones(mask.shape[1], dtype=np.float32)
+    found: Singles = mask.astype(np.float32) @ ones  # several times faster than a sum of booleans
+    return found
+
+
 def _winsorised(values: Singles) -> tuple[Singles, Singles]:
     """Sums of squares of (n, k) absolute values, and how many are not 0; each counts for at most 3.76 times the mean
     of those."""
-    moving = np.count_nonzero(values, axis=1).astype(np.float32)
+    moving = counts(values != 0)
     most = np.float32(_WINSOR) * values.sum(axis=1) / moving
     kept = np.minimum(values, most[:, None])
     return np.einsum("ij,ij->i", kept, kept), moving
 
 
 def _winsorised_sum(squares: Singles) -> tuple[Singles, Singles]:
-    moving = np.count_nonzero(squares, axis=1).astype(np.float32)
+    moving = counts(squares != 0)
     most = np.float32(_WINSOR_SQUARES) * squares.sum(axis=1) / moving
     return np.minimum(squares, most[:, None]).sum(axis=1), moving
 
@@ -341,7 +357,7 @@ def winsorised_scale(off: Singles, known: Mask) -> tuple[Singles, Singles]:
     """Root mean square of the known of (n, k) deviations, each counted for at most 3.76 times their mean size;
     and how many they are."""
     size = np.where(known, np.abs(off), np.float32(0))
-    count = known.sum(axis=1).astype(np.float32)
+    count = counts(known)
     most = np.float32(_WINSOR) * size.sum(axis=1) / count
     kept = np.minimum(size, most[:, None])
     return np.sqrt(np.einsum("ij,ij->i", kept, kept) / count), count

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.detect.past import JUDGED, MIN_HOURS, QUARTERS, Past, log_spread, winsorised_scale
+from core.detect.past import JUDGED, MIN_HOURS, QUARTERS, Past, Singles, counts, log_spread, winsorised_scale
 from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 from core.detect.volumes import none
 
-VOLATILITY = Null(0.8, 1.5, 2.5, 3.67, 4.57)
-COARSE_VOLATILITY = Null(0.7, 1.4, 2.06, 2.64, 3.05)
-SPREAD = Null(0.5, 1.5, 2.42, 3.65, 4.55)
+VOLATILITY = Null(0.95, 2.4, 3.6, 4.7, 5.6)
+COARSE_VOLATILITY = Null(1.15, 2.0, 2.66, 3.1, 3.55)
+SPREAD = Null(0.4, 1.1, 2.9, 4.45, 5.5)
 _LEAST_NOISE = 0.15  # of log spread: a book of whole cents goes from one cent to two
 _MIN_WIDER = 0.02
 
 
 def volatility_regime(past: Past) -> Signal:
-    """The realised variance of the last six hours, its largest hour left out, against the market's own.
+    """The realised variance of the last six hours, its largest hour left out, against the market's own: the
+    week's, or the day's before where that is more.
 
     z is the Wilson-Hilferty normal of a chi-square: of 20 quarter-hour steps, or of 5 hourly ones where those are
-    unknown, in units of the week's variance. The largest hour is left out so that one jump is no regime. Size k: k
+    unknown, in units of that variance. The largest hour is left out so that one jump is no regime. Size k: k
     times the usual noise. No side.
 
     Source: realised variance, Andersen and Bollerslev 1998; Wilson and Hilferty 1931.
@@ -29,7 +30,7 @@ def volatility_regime(past: Past) -> Signal:
         return Signal("volatility_regime", np.zeros(len(past)), none(past), {})
     fine = past.history.variation is not None
     week = np.square(past.week_quarter_scale) * QUARTERS if fine else np.square(past.week_scale)
-    own = week * np.square(past.nearness)
+    own = np.fmax(week, _day_before(past, week)) * np.square(past.nearness)
     hours = past.variation[:, -JUDGED:]
     known = np.isfinite(hours).all(axis=1)
     rest = np.minimum(hours, 6 * own[:, None]).sum(axis=1) - np.minimum(hours.max(axis=1), 6 * own)
@@ -40,6 +41,15 @@ def volatility_regime(past: Past) -> Signal:
     moved = np.ptp(past.price[:, -1 - JUDGED :], axis=1) >= 0.03
     score = np.where(known & moved, score_of(size, VOLATILITY if fine else COARSE_VOLATILITY), 0)
     return Signal("volatility_regime", score, none(past), {"volatility_ratio": np.sqrt(ratio)})
+
+
+def _day_before(past: Past, week: Singles) -> Singles:
+    """(n,) the mean hourly variance of the 18 hours before those judged: noise that came with where the price is."""
+    hours = past.variation[:, -JUDGED - 18 : -JUDGED]
+    known = np.isfinite(hours)
+    kept = np.where(known, np.minimum(hours, 4 * week[:, None]), np.float32(0))
+    found: Singles = kept.sum(axis=1) / counts(known)
+    return found
 
 
 def spread_collapse(past: Past) -> Signal:

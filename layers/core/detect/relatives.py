@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from core.detect.moves import sides
-from core.detect.past import JUDGED, Past, Singles
+from core.detect.past import JUDGED, Past, Singles, counts
 from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 
@@ -67,7 +67,7 @@ def stale_quote(past: Past) -> Signal:
     if kin is None:
         return Signal("stale_quote", np.zeros(len(past)), np.zeros(len(past), np.int8), {})
     slope, shared, left = _fit(kin.own[:, :-JUDGED], kin.others[:, :-JUDGED], kin)
-    count = kin.known[:, :-JUDGED].sum(axis=1)
+    count = counts(kin.known[:, :-JUDGED])
     noise = np.square(left) / count
     size, implied = past.nothing(), past.nothing()
     for hours in (1, _STILL_HOURS):
@@ -76,7 +76,7 @@ def stale_quote(past: Past) -> Signal:
         larger = np.isnan(size) | (new > size)
         size, implied = np.where(larger, new, size), np.where(larger, move, implied)
     last = past.price[:, -1 - _STILL_HOURS :]
-    still = (np.ptp(last, axis=1) == 0) & (np.count_nonzero(kin.own, axis=1) >= _MOVES_OFTEN * count)
+    still = (np.ptp(last, axis=1) == 0) & (counts(kin.own != 0) >= _MOVES_OFTEN * count)
     real = still & ~kin.alone & (count >= MIN_PAIRED) & (shared >= _MIN_SHARED) & (np.abs(implied) >= _MIN_MOVE)
     score = np.where(real, score_of(size, STALE), 0)
     numbers = {"implied_move_cents": 100 * implied, "shared_variance": shared}
@@ -96,7 +96,7 @@ def lead_lag(past: Past) -> Signal:
     if kin is None:
         return Signal("lead_lag", np.zeros(len(past)), np.zeros(len(past), np.int8), {})
     slope, shared, left = _fit(kin.own[:, 1:-JUDGED], kin.others[:, : -JUDGED - 1], kin)
-    count = kin.known[:, 1:-JUDGED].sum(axis=1)
+    count = counts(kin.known[:, 1:-JUDGED])
     t = np.sqrt(shared * count / np.maximum(1 - shared, np.float32(1e-6)))
     predicted = slope * kin.others[:, -1]
     strength = np.abs(predicted) / np.sqrt(np.square(left) / count + np.float32(_QUOTE**2))

@@ -9,6 +9,7 @@ import numpy as np
 from core.detect.history import Floats
 
 POINTS_A_DECADE = 12.5
+_FAR = 1e6
 
 
 class Null(NamedTuple):
@@ -29,8 +30,7 @@ def score_of(statistic: Floats, null: Null) -> Floats:
     market-days. Beyond what was measured the last decade's step goes on, which a tail that is lighter than exponential
     stays below. NaN scores 0."""
     points = POINTS_A_DECADE * np.arange(5)
-    value = np.nan_to_num(statistic.astype(np.float64), nan=-np.inf, posinf=1e6, neginf=-1e6)
-    value = np.clip(value, -1e6, 1e6)
+    value = np.fmin(np.fmax(statistic.astype(np.float64), -_FAR), _FAR)  # NaN lies far below
     beyond = (value - null.ten_thousandth) * POINTS_A_DECADE / (null.ten_thousandth - null.thousandth)
     score: Floats = np.clip(np.interp(value, null, points) + np.maximum(beyond, 0), 0, 100)
     return score

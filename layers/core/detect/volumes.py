@@ -12,10 +12,10 @@ from core.detect.signals import Sides, Signal
 MIN_TRADED = 20.0
 LEVEL = 8  # hours that tell how much a market trades these days
 _LEAST_NOISE = 0.15  # of log volume: below it a market that trades like clockwork would call every trade unusual
-SPIKE = Null(1.7, 2.56, 3.2, 3.72, 4.3)
+SPIKE = Null(1.75, 2.65, 3.3, 3.9, 4.4)
 QUIET_SPIKE = SPIKE
-LOUD_MOVE = Null(2.3, 3.0, 3.77, 4.65, 5.65)
-HOURLY_LOUD_MOVE = Null(2.2, 2.9, 3.7, 4.5, 5.36)
+LOUD_MOVE = Null(2.3, 3.0, 3.77, 4.65, 5.9)
+HOURLY_LOUD_MOVE = Null(2.2, 2.9, 3.7, 4.5, 5.6)
 
 
 class Traded:
@@ -29,8 +29,9 @@ class Traded:
             return
         known = np.isfinite(past.volumes)
         filled = np.where(known, past.volumes, np.float32(0))
-        total, count = (_window(np.cumsum(part, axis=1, dtype=np.float32)) for part in (filled, known))
-        level = np.where(count >= LEVEL / 2, total / count, np.float32(np.nan))
+        total = _window(np.cumsum(filled, axis=1, dtype=np.float32))
+        count = LEVEL if known.all() else _window(np.cumsum(known, axis=1, dtype=np.float32))
+        level = np.where(np.greater_equal(count, LEVEL / 2), total / count, np.float32(np.nan))
         off = past.volumes[:, LEVEL:] - level
         scale, seen = winsorised_scale(off[:, :-1], np.isfinite(off[:, :-1]))
         noise = np.where(seen >= MIN_HOURS, np.sqrt(np.square(scale) + np.float32(_LEAST_NOISE**2)), np.float32(np.nan))
