@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.worlds_of_moments import HOURS_OF_WORLD, Effect, world
 from bench.result import Result, at_least, at_most
+from bench.worlds_of_moments import HOURS_OF_WORLD, Effect, world
 from core.detect.rates import MIN_COUNT, Rate, measure
 
 WORLDS, FIRST_SEED = 400, 10_000  # the seeds below were looked at while this was written

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from analyze import detecting, explaining, pairing
+from analyze import detecting, explaining, pairing, related
 from core.detect.rates import Rate
 from core.detect.rates_moments import band_at
 from core.detect.selection import Funnel, Key, scored, select, standing
 from core.models import OpenMarket, Pattern
-from core.queries import analyzing, rates
+from core.queries import analyzing, arbitrage, rates
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 
@@ -45,6 +45,8 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
     patterns = detecting.find(history)
 
     paired = await pairing.pair(run, markets)
+    bundles, not_shown = await related.quote(run, markets)
+    bundles += paired.opportunities
     async with run.transaction() as connection:
         outdated = explaining.outdated(await analyzing.standing_bets(connection), markets, paired.fair)
         await analyzing.supersede_insights(connection, list(outdated), run.now)
@@ -58,7 +60,7 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
     selected, dropped = select(loud, most=settings.analyze_max_insights, alive=alive, told=_events_of(alive, markets))
     async with run.transaction() as connection:
         await analyzing.insert_patterns(connection, [one.pattern for one in loud], run.now)
-        published, withdrawn = await analyzing.replace_opportunities(connection, paired.opportunities, run.now)
+        published, withdrawn = await arbitrage.replace_opportunities(connection, bundles, run.now)
     await run.cache.drop(*CACHE_GROUPS)  # what was withdrawn must not outlive the minutes that the analyst takes
     try:
         explained = await explaining.explain(run, selected, markets, paired.fair, by_pattern)
@@ -77,7 +79,7 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         "history": detecting.says(history),
         "patterns": len(loud),
         "pairs": paired.counts,
-        "arbitrage": {"published": published, "withdrawn": withdrawn, "not_shown": dict(paired.not_shown)},
+        "arbitrage": {"published": published, "withdrawn": withdrawn, "not_shown": dict(paired.not_shown + not_shown)},
         "insights": explained,
         "ended": {"with their market": ended, "edge gone": len(outdated)},
     }

@@ -10,6 +10,7 @@ import pytest
 
 from analyze import base_rates, pipeline
 from analyze.jobs import WORK
+from core.detect.detectors import OVER_TIME
 from core.detect.rates import VERSION
 from core.queries import rates
 from core.runtime import Run, run_job
@@ -93,7 +94,8 @@ async def stored(run: Run[AnalyzeSettings], change: Mapping[str, Any], cells: li
 
 
 async def every_cell(run: Run[AnalyzeSettings]) -> list[tuple[str, str, int]]:
-    detectors = ("volume_spike", "price_jump", "sum_mismatch", "cross_venue_gap")
+    others = ("sum_mismatch", "ladder_by_threshold", "ladder_by_date", "favourite_longshot", "cross_venue_gap")
+    detectors = [*(detector.__name__ for detector in OVER_TIME), *others]
     found = await rows(
         run,
         """

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.worlds_of_moments import HOURS_OF_WORLD, world
 from bench.rates import PLANTED, judge
+from bench.worlds_of_moments import HOURS_OF_WORLD, world
 from core.detect.rates_moments import CONTROL
 
 SEEDS = range(500_000, 500_060)  # of no other use

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -12,10 +11,9 @@ from core.models import PLATFORMS, Quote
 from core.venues.contract import VENUES
 from core.venues.lines import open_lines
 from local.replay_faults import EVENT_FAULTS, ROW_FAULTS
-from tests.collect.test_sweep import MakeRun
+from tests.collect.conftest import QUARTER, MakeRun
 from tests.core.wire import Replay, collect_settings
 
-QUARTER = timedelta(minutes=15)
 ANSWER_FAULTS: dict[str, Any] = {"rate_500": 0.05, "rate_429": 0.05, "hang": 0.05, "garbage": 0.05, "truncate": 0.05}
 PATIENCE = {"http_timeout_s": 0.4, "http_attempts": 8}
 # Of what the venues said soundly, in a run before: whatever is stored after spoiled ones must be unknown or within.

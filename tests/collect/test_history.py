@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,11 +17,10 @@ from core.queries import analyzing
 from core.queries.history import columns_between as read
 from core.runtime import Run
 from core.settings import CollectSettings
+from tests.collect.conftest import QUARTER, MakeRun
 from tests.conftest import NOW
 from tests.core.wire import Replay
 
-MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
-QUARTER = timedelta(minutes=15)
 START = NOW.replace(minute=0)
 
 

@@ -22,11 +22,9 @@ from core.queries import jobs
 from core.runtime import Run
 from core.settings import CollectSettings
 from local.upstash import make_app as make_rest
+from tests.collect.conftest import QUARTER, Collect, MakeRun
 from tests.conftest import NOW, served
 from tests.core.wire import Replay, collect_settings, telling
-
-MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
-QUARTER = timedelta(minutes=15)
 
 
 @pytest.fixture
@@ -47,9 +45,6 @@ async def record_ok(run: Run[CollectSettings]) -> None:
         run_id = str(uuid4())
         await jobs.insert_run(connection, run_id, "collect", "test", run.now)
         await jobs.mark_run_ended(connection, run_id, run.now, 1, {}, None)
-
-
-Collect = Callable[..., Awaitable[dict[str, Any]]]
 
 
 async def test_the_first_run_stores_all_that_is_listed(collect: Collect, replay: Replay, pool: Any) -> None:

@@ -6,7 +6,7 @@ import gc
 import logging
 import multiprocessing
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -25,13 +25,12 @@ from core.settings import CollectSettings
 from local.kit import free_port
 from local.replay import make_app, serve
 from local.world import GeneratedWorld
+from tests.collect.conftest import QUARTER, MakeRun
 from tests.conftest import NOW
 from tests.core.wire import Replay
 
 pytestmark = [pytest.mark.week, pytest.mark.timeout(3_000)]
 
-MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
-QUARTER = timedelta(minutes=15)
 START = NOW.replace(hour=0, minute=0)
 CYCLES = 672
 FAULTS: dict[str, Any] = {"rate_500": 0.01, "rate_429": 0.01, "garbage": 0.01, "truncate": 0.01, "hang": 0.005}

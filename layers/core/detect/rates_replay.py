@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.detect.columns import MICRO, UNKNOWN, Column, Ints, hours_of
+from core.detect.columns import MICRO, UNKNOWN, Column, Ints
 from core.detect.detectors import signals
 from core.detect.history import Floats, History
+from core.detect.hours import Quarters, hours_of
 from core.detect.rates_moments import (
     BANDS,
     CONTROL,
@@ -30,7 +31,7 @@ from core.detect.rates_moments import (
 from core.detect.signals import Signal
 from core.models import PLATFORMS, Platform
 
-WINDOW_H = 72
+WINDOW_H = 168
 LATEST_H = max(HOURS)
 CONTROLS_AN_HOUR, CONTROLS_A_STRATUM = 150, 2
 _STALE_H = 1.5  # a price that was read longer ago is not that hour's
@@ -74,7 +75,7 @@ class Markets:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """`numbers` are of the market of each moment. `state` is what every market cost 72 hours before the last hour."""
+    """`numbers` are of the market of each moment. `state` is what every market cost WINDOW_H hours before the last."""
 
     moments: Moments
     numbers: npt.NDArray[np.int64]
@@ -100,8 +101,9 @@ def replay(
 ) -> Replayed:
     """The moments of the hours that ended at `first` to `last` (hours since 1970).
 
-    `columns` ended in (first - 73 h, last + 24 h]; `state` is the price of each market number, in millionths, before
-    them. `spreads` are typical ones in dollars by venue and price band, NaN unknown: old history has no quotes.
+    `columns` ended in (first - WINDOW_H - 1 h, last + 24 h]; `state` is the price of each market number, in
+    millionths, before them. `spreads` are typical ones in dollars by venue and price band, NaN unknown: old history
+    has no quotes.
     """
     walk = _Walk(columns, state, int(markets.number.max(initial=-1)) + 1)
     batches: dict[int, _Batch] = {}
@@ -229,12 +231,18 @@ def _clusters(markets: Markets, rows: Rows) -> Texts:
 
 def _history(markets: Markets, walk: _Walk, at: int, rows: Rows, price: Floats) -> History:
     """What the detectors would have been given: no quotes, which the compact history does not hold."""
-    prices, traded = np.full((len(rows), WINDOW_H), np.nan), np.full((len(rows), WINDOW_H), np.nan)
+    prices, traded, variation, spread = (np.full((len(rows), WINDOW_H), np.nan, np.float32) for _ in range(4))
+    steps = np.full(len(rows), np.nan, np.float32)
+    quarters = Quarters(*(np.full((len(rows), width), np.nan, np.float32) for width in (5, 4, 4)))
     for platform in PLATFORMS:
         own = np.flatnonzero(markets.platform[rows] == platform)
         if len(own) and (columns := walk.window(platform, at)):
             numbers = markets.number[rows[own]]
-            prices[own], traded[own] = hours_of(columns, numbers, price[rows[own]], moment_of(at), WINDOW_H)
+            told = hours_of(columns, numbers, price[rows[own]], moment_of(at), WINDOW_H)
+            prices[own], traded[own] = told.price, told.traded
+            variation[own], spread[own], steps[own] = told.variation, told.spread, told.steps
+            quarters.price[own], quarters.traded[own] = told.quarters.price, told.quarters.traded
+            quarters.spread[own] = told.quarters.spread
     unknown = np.full(len(rows), np.nan)
     return History(
         keys=[(markets.platform[row], markets.market_id[row]) for row in rows.tolist()],
@@ -245,6 +253,11 @@ def _history(markets: Markets, walk: _Walk, at: int, rows: Rows, price: Floats) 
         traded=traded,
         bid=unknown,
         ask=unknown,
+        variation=variation,
+        steps=steps,
+        spread=spread,
+        quarters=quarters,
+        hours_left=markets.closing(at)[rows] - at,
     )
 
 

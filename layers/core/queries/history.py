@@ -88,6 +88,7 @@ async def changes_at(
         """
         SELECT m.number, old.price::float8 AS before, s.price::float8 AS after,
                CASE WHEN s.volume >= old.volume THEN (s.volume - old.volume)::float8 END AS gained,
+               (s.yes_price + s.no_price - 1)::float8 AS spread,
                s.volume IS NOT NULL AS has_volume
         FROM market_snapshots s JOIN markets m USING (platform, market_id)
         LEFT JOIN LATERAL (
@@ -100,7 +101,7 @@ async def changes_at(
         at,
         timeout=timeout_s,
     )
-    changes = [(row["number"], row["before"], row["after"], row["gained"]) for row in rows]
+    changes = [(row["number"], row["before"], row["after"], row["gained"], row["spread"]) for row in rows]
     return changes, any(row["has_volume"] for row in rows)
 
 

@@ -114,7 +114,7 @@ async def typical_spreads(connection: Connection, timeout_s: float) -> dict[Plat
 
 
 async def progress(connection: Connection) -> tuple[datetime, Ints] | None:
-    """Up to when history was replayed, and every market number's price 72 hours before; None before the first time."""
+    """Up to when history was replayed, and every number's price WINDOW_H hours before; None before the first."""
     row = await connection.fetchrow("SELECT replayed_to, state FROM rate_progress WHERE version = $1", VERSION)
     if row is None:
         return None
@@ -142,9 +142,8 @@ async def insert_replayed(connection: Connection, replayed: Replayed, to: dateti
     )
     state = replayed.state
     numbers = np.flatnonzero(state != UNKNOWN).astype(np.int32)
-    packed = pack(
-        Column(to, _HOUR, numbers, state[numbers], state[numbers], np.zeros(len(numbers), dtype=np.float32), False)
-    )
+    told, none, nothing = state[numbers], np.zeros(len(numbers), np.float32), np.zeros(len(numbers), np.int32)
+    packed = pack(Column(to, _HOUR, numbers, told, told, none, none, nothing, nothing, False))
     await connection.execute(
         """
         INSERT INTO rate_progress (version, replayed_to, state) VALUES ($1, $2, $3)

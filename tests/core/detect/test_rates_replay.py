@@ -58,7 +58,7 @@ def columns_of(price: np.ndarray[Any, np.dtype[np.float64]]) -> list[Column]:
         for row in range(len(price)):
             before = None if hour == 0 else float(price[row, hour - 1])
             if before != price[row, hour]:
-                changes.append((row + 1, before, float(price[row, hour]), 100.0))
+                changes.append((row + 1, before, float(price[row, hour]), 100.0, None))
         found.append(make_column(moment_of(BEGIN + hour), HOUR, changes))
     return found
 

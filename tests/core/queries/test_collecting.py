@@ -120,7 +120,7 @@ async def changes(pool: db.Pool, *markets: Market, now: datetime) -> list[tuple[
     return sorted((ids[number], *values) for number, *values in found)
 
 
-async def test_a_batch_tells_whose_price_or_volume_changed_and_by_how_much(pool: db.Pool) -> None:
+async def test_a_batch_tells_whose_price_or_volume_changed_by_how_much_and_at_what_spread(pool: db.Pool) -> None:
     names = ("fell", "moved", "new", "silent", "still")
     first = [make_market(name, yes="0.52", no="0.50", volume="100") for name in names if name != "new"]
     await store(pool, *first)
@@ -134,10 +134,10 @@ async def test_a_batch_tells_whose_price_or_volume_changed_and_by_how_much(pool:
     async with db.acquire(pool, 5) as connection:
         await collecting.upsert_terms(connection, second, NOW)
     assert await changes(pool, *second, now=NOW + HOUR) == [
-        ("fell", 0.51, 0.51, None),
-        ("moved", 0.51, 0.61, 30.0),
-        ("new", None, 0.29, None),
-        ("silent", 0.51, 0.51, None),
+        ("fell", 0.51, 0.51, None, 0.02),
+        ("moved", 0.51, 0.61, 30.0, 0.02),
+        ("new", None, 0.29, None, 0.02),
+        ("silent", 0.51, 0.51, None, 0.02),
     ]
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0009"
+down_revision = "0008"
 
 STATEMENTS: tuple[str, ...] = (
     # When a detector spoke, or ('') none did, and what the price did afterwards. No foreign key to markets: their rows
