@@ -59,6 +59,7 @@ async def replace_keys(
     connection: Connection, rows: Iterable[tuple[Platform, str, int, list[int]]], timeout_s: float
 ) -> None:
     """Stores (platform, market id, digest, keys) of markets, and counts their keys. Within the caller's transaction."""
+    await _lock(connection, timeout_s)
     await connection.execute("CREATE TEMP TABLE new_terms (LIKE match_terms) ON COMMIT DROP")
     await connection.copy_records_to_table(
         "new_terms", records=list(rows), columns=["platform", "market_id", "terms_digest", "keys"], timeout=timeout_s
@@ -81,6 +82,7 @@ async def replace_keys(
 
 async def forget_ended(connection: Connection, timeout_s: float) -> None:
     """Deletes the keys of markets that trade no more, and their pairs but for matches, which are a record."""
+    await _lock(connection, timeout_s)
     await connection.execute(
         f"""
         DELETE FROM pairs p WHERE NOT p.is_match AND NOT EXISTS (
@@ -94,6 +96,11 @@ async def forget_ended(connection: Connection, timeout_s: float) -> None:
         f"NOT EXISTS (SELECT FROM markets m WHERE (m.platform, m.market_id) = (t.platform, t.market_id) AND {_OPEN})",
         timeout_s,
     )
+
+
+async def _lock(connection: Connection, timeout_s: float) -> None:
+    """Keys and their counts change together, by one run at a time."""
+    await connection.execute("LOCK TABLE match_terms IN SHARE ROW EXCLUSIVE MODE", timeout=timeout_s)
 
 
 async def _forget(connection: Connection, condition: str, timeout_s: float) -> None:

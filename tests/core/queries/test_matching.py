@@ -52,7 +52,8 @@ async def test_keys_are_counted_when_they_come_change_and_go(pool: db.Pool, conn
     await put(pool, "kalshi", {"A": [2, 9]})
     assert await counts(pool) == {("kalshi", 2): 2, ("kalshi", 3): 1, ("kalshi", 9): 1, ("polymarket", 2): 1}
     await pool.execute("UPDATE markets SET status = 'closed' WHERE market_id = 'B'")
-    await matching.forget_ended(connection, TIMEOUT_S)
+    async with connection.transaction():
+        await matching.forget_ended(connection, TIMEOUT_S)
     assert await counts(pool) == {("kalshi", 2): 1, ("kalshi", 9): 1, ("polymarket", 2): 1}
     assert await matching.sizes(connection) == {"kalshi": 1, "polymarket": 1}
     assert (await matching.key_counts(connection, [2, 9]))["kalshi"] == {2: 1, 9: 1}
@@ -117,5 +118,6 @@ async def test_what_was_no_match_is_forgotten_with_its_market(pool: db.Pool, con
     await store(pool, make_market("A"), make_market("B"))
     await matching.upsert_pairs(connection, [row("A", "P"), row("B", "Q", relation="subset", is_match=False)])
     await pool.execute("UPDATE markets SET status = 'closed'")
-    await matching.forget_ended(connection, TIMEOUT_S)
+    async with connection.transaction():
+        await matching.forget_ended(connection, TIMEOUT_S)
     assert await pool.fetchval("SELECT array_agg(kalshi_market_id) FROM pairs") == ["A"]
