@@ -63,13 +63,14 @@ async def match_changed(run: Run[AnalyzeSettings]) -> dict[str, int]:
     async with run.transaction() as connection:
         await matching.upsert_pairs(connection, [_row(verdict, read, run) for verdict in kept])
         await matching.retire_pairs(connection, gone, run.now)
+        await matching.mark_matched(connection, changed)
     return {"changed": len(changed), "candidates": len(found), "judged": len(verdicts), "kept": len(kept)}
 
 
-def _stored_keys(text: Text, read: Read) -> tuple[Platform, str, int, list[int]]:
+def _stored_keys(text: Text, read: Read) -> tuple[Platform, str, list[int]]:
     """None for a market whose YES is a name: its NO would be another name, and perhaps a draw that is neither."""
     keys = named_keys(read.claims[text.platform, text.market_id]) if _is_yes_or_no(text) else {}
-    return text.platform, text.market_id, text.digest, list(keys)
+    return text.platform, text.market_id, list(keys)
 
 
 def _is_yes_or_no(text: Text) -> bool:

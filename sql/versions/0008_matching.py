@@ -6,12 +6,13 @@ revision = "0008"
 down_revision = "0007"
 
 STATEMENTS: tuple[str, ...] = (
-    # One row an open market whose text was matched: the keys that its text says (core.match.candidates).
+    # One row an open market: the keys that its text says (core.match.candidates), and which terms its pairs were
+    # judged by; none until they are, so that a run that was killed is made up for.
     """
     CREATE TABLE match_terms (
         platform text NOT NULL CHECK (platform IN ('kalshi', 'polymarket')),
         market_id text NOT NULL,
-        terms_digest bigint NOT NULL,
+        terms_digest bigint,
         keys integer[] NOT NULL,
         PRIMARY KEY (platform, market_id),
         FOREIGN KEY (platform, market_id) REFERENCES markets (platform, market_id) ON DELETE CASCADE

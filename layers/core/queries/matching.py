@@ -56,13 +56,13 @@ async def texts_of(connection: Connection, platform: Platform, market_ids: Seque
 
 
 async def replace_keys(
-    connection: Connection, rows: Iterable[tuple[Platform, str, int, list[int]]], timeout_s: float
+    connection: Connection, rows: Iterable[tuple[Platform, str, list[int]]], timeout_s: float
 ) -> None:
-    """Stores (platform, market id, digest, keys) of markets, and counts their keys. Within the caller's transaction."""
+    """Stores (platform, market id, keys) of markets, and counts their keys. Within the caller's transaction."""
     await _lock(connection, timeout_s)
     await connection.execute("CREATE TEMP TABLE new_terms (LIKE match_terms) ON COMMIT DROP")
     await connection.copy_records_to_table(
-        "new_terms", records=list(rows), columns=["platform", "market_id", "terms_digest", "keys"], timeout=timeout_s
+        "new_terms", records=list(rows), columns=["platform", "market_id", "keys"], timeout=timeout_s
     )
     await _forget(
         connection,
@@ -77,6 +77,20 @@ async def replace_keys(
         ON CONFLICT (platform, key) DO UPDATE SET markets = old.markets + excluded.markets
         """,
         timeout=timeout_s,
+    )
+
+
+async def mark_matched(connection: Connection, texts: Sequence[Text]) -> None:
+    """Their pairs were judged by these terms."""
+    await connection.execute(
+        """
+        UPDATE match_terms t SET terms_digest = n.digest
+        FROM unnest($1::text[], $2::text[], $3::bigint[]) AS n (platform, market_id, digest)
+        WHERE (t.platform, t.market_id) = (n.platform, n.market_id)
+        """,
+        [text.platform for text in texts],
+        [text.market_id for text in texts],
+        [text.digest for text in texts],
     )
 
 

@@ -23,7 +23,7 @@ TIMEOUT_S = 30
 async def put(pool: db.Pool, platform: Platform, keys: dict[str, list[int]]) -> None:
     await store(pool, *(make_market(name, platform, title=f"Title of {name}") for name in keys))
     async with db.acquire(pool, 5) as connection, connection.transaction():
-        rows = [(text.platform, text.market_id, text.digest, keys[text.market_id])
+        rows = [(text.platform, text.market_id, keys[text.market_id])
                 for text in await matching.texts_of(connection, platform, list(keys))]  # fmt: skip
         await matching.replace_keys(connection, rows, TIMEOUT_S)
 
@@ -39,7 +39,9 @@ async def test_a_market_is_changed_until_its_terms_are_matched(pool: db.Pool, co
     assert [text.market_id for text in changed] == ["A", "C"]
     assert len(await matching.changed_texts(connection, 1, TIMEOUT_S)) == 1
     async with connection.transaction():
-        await matching.replace_keys(connection, [("kalshi", "A", changed[0].digest, [1])], TIMEOUT_S)
+        await matching.replace_keys(connection, [("kalshi", "A", [1])], TIMEOUT_S)
+    assert len(await matching.changed_texts(connection, 10, TIMEOUT_S)) == 2
+    await matching.mark_matched(connection, changed[:1])
     assert [text.market_id for text in await matching.changed_texts(connection, 10, TIMEOUT_S)] == ["C"]
     await store(pool, make_market("A", title="Will it snow?"))
     assert [text.title for text in await matching.changed_texts(connection, 1, TIMEOUT_S)] == ["Will it snow?"]
