@@ -76,7 +76,8 @@ async def arbitrage_alive(
         SELECT id::text, opportunity_type AS type, description, kalshi_market_id AS kalshi_market,
                polymarket_market_id AS polymarket_market, edge_percentage::float8, net_edge_usd::float8,
                cost_usd::float8, shares::float8, execution_steps, risks, settlement_risk,
-               confidence_score::float8 AS confidence, quoted_at, first_seen_at, expires_at
+               confidence_score::float8 AS confidence, quoted_at, first_seen_at, expires_at,
+               legs, sizes, annualised_percentage::float8, settles_at
         FROM arbitrage_opportunities
         WHERE quoted_at <= $1 AND least(expires_at, withdrawn_at) > $1
           AND ($3::uuid IS NULL OR (-edge_percentage, id) >
