@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -245,18 +244,3 @@ def _is_plain(sides: Sides) -> bool:
         {stem(word) for word in words} & lexicon.ENDURING for words in (sides.kalshi.words, sides.polymarket.words)
     )
     return not opposed and set(sides.kalshi.amounts) == set(sides.polymarket.amounts)
-
-
-def tell_apart(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """A market that may be priced against two may be priced against neither: its words do not tell."""
-    fits: dict[tuple[str, str], int] = defaultdict(int)
-    for v in verdicts:
-        if v.may_be_priced:
-            fits["kalshi", v.kalshi_id] += 1
-            fits["polymarket", v.polymarket_id] += 1
-    return [
-        replace(v, may_be_priced=False, reasons=(*v.reasons, "one of them fits several"))
-        if v.may_be_priced and max(fits["kalshi", v.kalshi_id], fits["polymarket", v.polymarket_id]) > 1
-        else v
-        for v in verdicts
-    ]

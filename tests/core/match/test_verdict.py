@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.match.claims import Claim, read_claim
-from core.match.verdict import Verdict, judge, judge_group, tell_apart, with_rules
+from core.match.verdict import Verdict, judge, judge_group, with_rules
 from core.match.weights import ALIKE
 
 CLOSE = datetime(2026, 12, 4, 5, tzinfo=UTC)
@@ -199,9 +198,3 @@ def test_what_the_rules_block_is_never_priced() -> None:
     rules = "If Lee leaves office by Dec 3, 2026."
     found = with_rules(verdict(same, same), claim(same), claim(same), f"{rules} If Lee dies, it is void.", rules)
     assert (found.risk, found.may_be_priced) == ("BLOCK", False)
-
-
-def test_a_market_that_may_be_priced_against_two_is_priced_against_neither() -> None:
-    fits = Verdict("K", "P", "identity", 0.9, "CAUTION", (), is_match=True, may_be_priced=True)
-    twice = tell_apart([fits, replace(fits, polymarket_id="Q"), replace(fits, kalshi_id="L", polymarket_id="R")])
-    assert [v.may_be_priced for v in twice] == [False, False, True]

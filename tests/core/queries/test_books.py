@@ -27,7 +27,8 @@ async def store(pool: db.Pool, *markets: Any, now: datetime = NOW) -> None:
 
 
 async def pair(pool: db.Pool, kalshi: str, polymarket: str, relation: str = "identity", risk: str = "SAFE") -> None:
-    row: tuple[Any, ...] = (kalshi, polymarket, relation, True, Decimal("0.9"), risk, [], True, True, "", 0, 0, NOW)
+    priced = relation == "identity" and risk != "BLOCK"
+    row: tuple[Any, ...] = (kalshi, polymarket, relation, True, Decimal("0.9"), risk, [], True, priced, "", 0, 0, NOW)
     async with db.acquire(pool, 5) as connection:
         await matching.upsert_pairs(connection, [row])
 
