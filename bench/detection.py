@@ -28,7 +28,7 @@ from core import db
 from core.detect.detectors import signals
 from core.detect.history import History
 from core.detect.hours import Quarters
-from core.models import Event, Market
+from core.models import PLATFORMS, Event, Market
 from core.queries import analyzing, collecting, history
 from core.settings import Settings
 
@@ -111,7 +111,7 @@ async def _fill(connection: db.Connection, markets: int) -> str:
     """Terms, quotes and a week of columns. Returns the database's address."""
     for first in range(0, markets, _BATCH):
         batch = [_in_event(number) for number in range(first, min(first + _BATCH, markets))]
-        events = {m.terms.event_id: _event(m.terms.event_id) for m in batch if m.terms.event_id}
+        events = {market.terms.event_id: _event(market) for market in batch}
         await collecting.upsert_events(connection, events.values())
         await store(connection, batch, NOW, new=True)
     await collecting.mark_swept(connection, "kalshi", [f"M{number}" for number in range(markets)], NOW)
@@ -130,12 +130,15 @@ async def _fill(connection: db.Connection, markets: int) -> str:
 
 def _in_event(number: int) -> Market:
     market = make_market(number, PRICES[0])
-    closes = NOW + timedelta(days=1 + number % 60)
-    return replace(market, terms=replace(market.terms, event_id=f"E{number // AN_EVENT}", close_time=closes))
+    event, closes = number // AN_EVENT, NOW + timedelta(days=1 + number % 60)
+    platform = PLATFORMS[event % 2]
+    return replace(market, terms=replace(market.terms, platform=platform, event_id=f"E{event}", close_time=closes))
 
 
-def _event(event_id: str) -> Event:
-    return Event("kalshi", event_id, event_id, "Politics", "KX", int(event_id[1:]) % 2 == 0, None)
+def _event(market: Market) -> Event:
+    terms = market.terms
+    name = str(terms.event_id)
+    return Event(terms.platform, name, name, "Politics", "KX", int(name[1:]) % 3 == 0, None)
 
 
 def _child(url: str, server: psutil.Process) -> dict[str, float]:

@@ -23,16 +23,25 @@ async def read_history(
     connection: Connection, markets: Sequence[OpenMarket], now: datetime, timeout_s: float
 ) -> History:
     """(N, HOURS) arrays, one row a market in the order given, rebuilt from the compact history and today's prices."""
-    told: dict[Platform, Hours] = {}
-    since = now - timedelta(hours=HOURS + 1)
+    told = {}
     for platform in PLATFORMS:
         ours = [market for market in markets if market.platform == platform]
-        columns = await history.columns_between(connection, platform, since, now, timeout_s) if ours else []
-        if columns:
-            numbers = np.array([market.number for market in ours])
-            latest = np.array([np.nan if market.price is None else float(market.price) for market in ours])
-            told[platform] = hours_of(columns, numbers, latest, now, HOURS)
+        hours = await _read_hours(connection, platform, ours, now, timeout_s) if ours else None
+        if hours:
+            told[platform] = hours
     return make_history(markets, told, now)
+
+
+async def _read_hours(
+    connection: Connection, platform: Platform, markets: Sequence[OpenMarket], now: datetime, timeout_s: float
+) -> Hours | None:
+    """Of one platform's markets, in their order; None without any column."""
+    columns = await history.columns_between(connection, platform, now - timedelta(hours=HOURS + 1), now, timeout_s)
+    if not columns:
+        return None
+    numbers = np.array([market.number for market in markets])
+    latest = np.array([np.nan if market.price is None else float(market.price) for market in markets])
+    return hours_of(columns, numbers, latest, now, HOURS)
 
 
 def make_history(markets: Sequence[OpenMarket], told: Mapping[Platform, Hours], now: datetime) -> History:
