@@ -114,13 +114,15 @@ async def _fill(connection: db.Connection, markets: int) -> str:
         events = {market.terms.event_id: _event(market) for market in batch}
         await collecting.upsert_events(connection, events.values())
         await store(connection, batch, NOW, new=True)
-    await collecting.mark_swept(connection, "kalshi", [f"M{number}" for number in range(markets)], NOW)
     rng = np.random.default_rng(1)
-    numbers = np.array([row["number"] for row in await connection.fetch("SELECT number FROM markets ORDER BY number")])
-    columns = [
-        replace(column, numbers=numbers[column.numbers].astype(np.int32)) for column in walk(markets, rng, HOURS)
-    ]
-    await history.insert_columns(connection, "kalshi", columns)
+    for platform in PLATFORMS:
+        rows = await connection.fetch(
+            "SELECT number, market_id FROM markets WHERE platform = $1 ORDER BY number", platform
+        )
+        await collecting.mark_swept(connection, platform, [row["market_id"] for row in rows], NOW)
+        numbers = np.array([row["number"] for row in rows], dtype=np.int32)
+        columns = [replace(column, numbers=numbers[column.numbers]) for column in walk(len(rows), rng, HOURS)]
+        await history.insert_columns(connection, platform, columns)
     await connection.execute("VACUUM ANALYZE", timeout=600)
     settings: str = await connection.fetchval("SELECT setting FROM pg_settings WHERE name = 'unix_socket_directories'")
     user: str = await connection.fetchval("SELECT current_user")

@@ -23,6 +23,7 @@ HOURS = 168
 A_DAY = 96
 QUARTERS = 4
 SPREAD_NOISE = 0.3
+LEVEL_NOISE = 0.4  # of log volume, forgotten in a day
 _EVENT = 4
 _OWN_SHARE = 0.3  # of a ladder's rung's noise, its own
 
@@ -98,8 +99,8 @@ def _volumes(rng: np.random.Generator, thin: npt.NDArray[np.bool_], quarters: in
     flow = rng.uniform(0.3, 0.7, markets).astype(np.float32)
     level = np.zeros((quarters, markets), dtype=np.float32)
     shocks = rng.standard_normal((quarters, markets), dtype=np.float32)
-    for quarter in range(1, quarters):  # forgets itself in a day, stationary deviation 0.4
-        level[quarter] = 0.99 * level[quarter - 1] + np.float32(0.4 * (1 - 0.99**2) ** 0.5) * shocks[quarter]
+    for quarter in range(1, quarters):  # forgets itself in a day
+        level[quarter] = 0.99 * level[quarter - 1] + np.float32(LEVEL_NOISE * (1 - 0.99**2) ** 0.5) * shocks[quarter]
     own = flow[:, None] * rng.standard_normal((markets, quarters), dtype=np.float32)
     busy = rng.normal(4, 1.5, markets).astype(np.float32)[:, None] + np.log(shape).astype(np.float32)
     volume = np.exp(busy + level.T + own)

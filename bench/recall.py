@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from bench.martingales import A_DAY, HOURS, QUARTERS, SPREAD_NOISE, Floats, Latent, clean, coarse, shown
+from bench.martingales import A_DAY, HOURS, LEVEL_NOISE, QUARTERS, SPREAD_NOISE, Floats, Latent, clean, coarse, shown
 from core.detect.detectors import signals
 from core.detect.history import History
 from core.detect.scores import POINTS_A_DECADE
@@ -65,16 +65,16 @@ def there_and_back(rng: np.random.Generator, latent: Latent, size: Floats, sign:
 
 
 def to_its_end(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
-    """From 71 to 85 cents (or 15 to 29), a day before the close."""
-    start = rng.uniform(0.9, 1.7, len(latent)).astype(np.float32) * sign
+    """From 50 to 70 cents (or 30 to 50), a day before the close."""
+    start = rng.uniform(0.0, 0.85, len(latent)).astype(np.float32) * sign
     moved = latent.odds - latent.odds[:, [NOW - 48]] + start[:, None]
     late = replace(latent, odds=moved, hours_left=np.full(len(latent), 24, dtype=np.float32))
     return ramp(12, 0.5)(rng, late, size, sign)
 
 
 def spike(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
-    """The last hour's volume times exp(size * a quarter-hour's noise of log volume)."""
-    return _busier(latent, size * latent.flow)
+    """The last hour's volume times exp(size * a quarter-hour's noise of log volume about its daily shape)."""
+    return _busier(latent, size * np.sqrt(np.square(latent.flow) + LEVEL_NOISE**2))
 
 
 def jump_on_nothing(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
@@ -89,10 +89,11 @@ def _busier(latent: Latent, off: Floats) -> Latent:
 
 
 def wilder(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
-    """The steps of the last six hours times `size`."""
-    steps = np.diff(latent.odds, axis=1, prepend=latent.odds[:, :1])
-    steps[:, NOW + 1 - 6 * QUARTERS : NOW + 1] *= size[:, None]
-    return replace(latent, odds=latent.odds[:, :1] + np.cumsum(steps, axis=1))
+    """The last six hours' moves `size` times as large as a market shows: steps added that make up the variance."""
+    more = np.sqrt(np.maximum(np.square(size) - 1, 0) / QUARTERS) * latent.noise
+    steps = rng.standard_normal(latent.odds.shape, dtype=np.float32) * more[:, None]
+    steps[:, : NOW + 1 - 6 * QUARTERS] = 0
+    return replace(latent, odds=latent.odds + np.cumsum(steps, axis=1))
 
 
 def wider(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:

@@ -8,7 +8,7 @@ from core.detect.past import ROUNDING, Past, Singles, log_odds
 from core.detect.scores import Null, score_of
 from core.detect.signals import Sides, Signal
 
-MIN_MOVE = 0.02
+MIN_MOVE = 0.015
 _NONE = np.float32(np.nan)
 
 JUMP = Null(2.6, 3.3, 4.0, 4.88, 5.9)
@@ -24,8 +24,8 @@ def price_jump(past: Past) -> Signal:
 
     Own noise: `Past.quarter_scale`, the root of the realised variance of up to a week. A jump of size k is k times the
     noise of an *hour*, within a quarter of one. Without quarter-hours the last hour's move against the hourly noise
-    (`Past.scale`). It must be 2 cents or more and beyond what a wider quote would make of the middle. Side: against it
-    (overreaction: De Bondt and Thaler 1985); whether that pays is what base rates tell.
+    (`Past.scale`). It must be 1.5 cents or more and beyond what a wider quote would make of the middle. Side:
+    against it (overreaction: De Bondt and Thaler 1985); whether that pays is what base rates tell.
 
     Source: Lee and Mykland 2008, "Jumps in financial markets", with a winsorised variance for the bipower one.
     """

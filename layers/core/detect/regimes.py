@@ -13,7 +13,8 @@ VOLATILITY = Null(0.95, 2.4, 3.6, 4.7, 5.6)
 COARSE_VOLATILITY = Null(1.15, 2.0, 2.66, 3.1, 3.55)
 SPREAD = Null(0.4, 1.1, 2.9, 4.45, 5.5)
 _LEAST_NOISE = 0.15  # of log spread: a book of whole cents goes from one cent to two
-_MIN_WIDER = 0.02
+_MIN_WIDER = 0.01
+_LEAST_RATIO = 1.7
 
 
 def volatility_regime(past: Past) -> Signal:
@@ -57,7 +58,7 @@ def spread_collapse(past: Past) -> Signal:
     those at the hours of up to a week.
 
     z = mean deviation / own noise * sqrt(how many), of the quotes now and in up to three quarter-hours before; own
-    noise at least 0.15. Now the spread must be twice the usual and 2 cents wider. With one side empty there is no
+    noise at least 0.15. Now the spread must be 1.7 times the usual and a cent wider. With one side empty there is no
     spread, and nothing is said. Size k: k own noises, for the hour. No side.
     """
     if past.history.spread is None or past.hours < MIN_HOURS + 1:
@@ -73,7 +74,7 @@ def spread_collapse(past: Past) -> Signal:
     off = np.where(np.isfinite(recent), recent - usual[:, None], np.float32(0))
     size = off.sum(axis=1) / (noise * np.sqrt(np.isfinite(recent).sum(axis=1)))
     typical = np.exp(usual)
-    real = (count >= MIN_HOURS) & (past.spread >= 2 * typical) & (past.spread >= typical + _MIN_WIDER)
+    real = (count >= MIN_HOURS) & (past.spread >= _LEAST_RATIO * typical) & (past.spread >= typical + _MIN_WIDER)
     score = np.where(real, score_of(size, SPREAD), 0)
     numbers = {"spread_typical_cents": 100 * typical, "spread_now_cents": 100 * past.spread}
     return Signal("spread_collapse", score, none(past), numbers)

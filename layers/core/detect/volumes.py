@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.detect.moves import largest_quarter, last_hour, sides
+from core.detect.moves import MIN_MOVE, largest_quarter, last_hour, sides
 from core.detect.past import DAY, MIN_HOURS, Past, Singles, winsorised_scale
 from core.detect.scores import Null, score_of
 from core.detect.signals import Sides, Signal
@@ -109,7 +109,7 @@ def price_without_volume(past: Past) -> Signal:
     coarse = np.isnan(fine)
     size, moved = np.where(coarse, hourly, fine), np.where(coarse, hour_cents, cents)
     score = np.where(coarse, score_of(hourly, HOURLY_LOUD_MOVE), score_of(fine, LOUD_MOVE))
-    real = (found.off <= 0) & (np.abs(moved) >= 2 - 1e-3) & ~(np.abs(moved) <= 50 * past.spread)
+    real = (found.off <= 0) & (np.abs(moved) >= 100 * MIN_MOVE - 1e-3) & ~(np.abs(moved) <= 50 * past.spread)
     score = np.where(real, score, 0)
     numbers = found.numbers() | {"move_1h_cents": past.cents(1), "move_sigmas": size}
     return Signal("price_without_volume", score, sides(-moved, score), numbers)
