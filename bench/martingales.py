@@ -112,34 +112,38 @@ def _volumes(rng: np.random.Generator, thin: npt.NDArray[np.bool_], quarters: in
 def shown(rng: np.random.Generator, latent: Latent) -> Callable[[int], History]:
     """What venues show of it: the history as of any quarter-hour that has a week before it."""
     price, bid, ask = _quotes(rng, latent)
-    squares = np.square(np.diff(np.log(price / (1 - price)), axis=1, prepend=np.float32(np.nan)))
-    spread = np.where(np.isfinite(squares) & ((squares > 0) | (latent.volume > 0)), ask - bid, np.nan)
-    keys = [("kalshi", f"M{row}") for row in range(len(latent))]
     events: list[str | None] = [f"E{number}" for number in latent.event]
-    exclusive = np.zeros(len(latent), dtype=bool)
+    return told(price, bid, ask, latent.volume, events, latent.hours_left)
+
+
+def told(
+    price: Floats, bid: Floats, ask: Floats, volume: Floats, events: list[str | None], hours_left: Floats
+) -> Callable[[int], History]:
+    """From N markets' quarter-hours: prices and quotes at their ends, what was traded in them."""
+    squares = np.square(np.diff(np.log(price / (1 - price)), axis=1, prepend=np.float32(np.nan)))
+    spread = np.where(np.isfinite(squares) & ((squares > 0) | (volume > 0)), ask - bid, np.nan)
+    keys = [("kalshi", f"M{row}") for row in range(len(price))]
+    shape = (len(price), HOURS, QUARTERS)
 
     def history(at: int) -> History:
         ends = slice(at - QUARTERS * (HOURS - 1), at + 1, QUARTERS)
         hours = slice(at + 1 - QUARTERS * HOURS, at + 1)
-        shape = (len(latent), HOURS, QUARTERS)
-        steps = squares[:, hours].reshape(shape)
-        told = spread[:, hours].reshape(shape)
-        last = np.where(np.isfinite(told[:, :, 3]), told[:, :, 3], told[:, :, 2])
+        steps, spreads = squares[:, hours].reshape(shape), spread[:, hours].reshape(shape)
         fine = slice(at - QUARTERS + 1, at + 1)
         return History(
             keys=keys,
             events=events,
-            categories=[None] * len(latent),
-            exclusive=exclusive,
+            categories=[None] * len(keys),
+            exclusive=np.zeros(len(keys), dtype=bool),
             price=price[:, ends],
-            traded=latent.volume[:, hours].reshape(shape).sum(axis=2),
+            traded=volume[:, hours].reshape(shape).sum(axis=2),
             bid=bid[:, at],
             ask=ask[:, at],
             variation=steps.sum(axis=2),
             steps=(steps[:, :-1] > 0).sum(axis=(1, 2)).astype(np.float32),
-            spread=last,
-            quarters=Quarters(price[:, at - QUARTERS : at + 1], latent.volume[:, fine], spread[:, fine]),
-            hours_left=latent.hours_left,
+            spread=np.where(np.isfinite(spreads[:, :, 3]), spreads[:, :, 3], spreads[:, :, 2]),
+            quarters=Quarters(price[:, at - QUARTERS : at + 1], volume[:, fine], spread[:, fine]),
+            hours_left=hours_left,
         )
 
     return history

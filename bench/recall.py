@@ -1,4 +1,5 @@
-"""`python -m bench.recall [calibrate]`: what each detector finds of what was planted, by size, and its false alarms.
+"""`python -m bench.recall [judged]`: what each detector finds of what was planted, by size; `alarms MARKETS DAYS` its
+false alarms; `calibrate MARKETS DAYS [coarse | closing]` what its table of `Null`s should say.
 
 A false alarm is an episode: runs in a row, a quarter of an hour apart, in which a score of a clean martingale is 50 or
 more. Judged on seeds of their own (JUDGED), calibrated on others (TUNED).
@@ -234,6 +235,10 @@ def main(arguments: list[str]) -> None:
         markets, days = (int(each) for each in arguments[1:3])
         views = {"coarse": coarse, "closing": closing}
         calibrate(markets, days, views.get(arguments[-1], lambda history: history))
+        return
+    if arguments[:1] == ["alarms"]:
+        for name, rate in false_alarms(JUDGED, int(arguments[1]), int(arguments[2])).items():
+            print(f"{name:22} {rate:.2f} in 10,000 market-days", flush=True)
         return
     seed = next(seeds(JUDGED if "judged" in arguments else TUNED))
     for name in PLANTS:

@@ -9,9 +9,9 @@ from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 from core.detect.volumes import none
 
-VOLATILITY = Null(0.95, 2.4, 3.6, 4.7, 5.6)
+VOLATILITY = Null(0.95, 2.2, 3.4, 4.6, 5.9)
 COARSE_VOLATILITY = Null(1.15, 2.0, 2.66, 3.1, 3.55)
-SPREAD = Null(0.4, 1.1, 2.9, 4.45, 5.5)
+SPREAD = Null(0.4, 2.3, 3.5, 4.7, 5.6)
 _LEAST_NOISE = 0.15  # of log spread: a book of whole cents goes from one cent to two
 _MIN_WIDER = 0.01
 _LEAST_RATIO = 1.7
