@@ -343,7 +343,7 @@ def test_clean_martingales_seldom_score_fifty() -> None:
     assert {name: count for name, score in found.items() if (count := episodes(score, 50)) > 3} == {}
 
 
-# What a size of three, and of five, is found at least; docs/decisions/0011 says what keeps the others from 0.9 at three.
+# What a size of three, and of five, is found at least; decision 11 says what keeps the others from 0.9 at three.
 FOUND = {
     "momentum": (0.9, 0.95),
     "reversal": (0.8, 0.95),
