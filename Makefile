@@ -5,9 +5,10 @@ UV := $(BIN)/uv pip
 export PYTHONDONTWRITEBYTECODE = 1
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo run smoke reset test check bench lock help
+.PHONY: demo run smoke rates reset test check bench match-report lock help
 help:
-	@echo "make demo · run · smoke [WORLD=dir] · test · check · bench [ONLY=name] · reset · lock"
+	@echo "make demo · run · smoke [WORLD=dir] · rates · test · check · bench [ONLY=name]"
+	@echo "     match-report PAIRS=file.csv · reset · lock"
 
 $(BIN)/uv: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
@@ -33,6 +34,9 @@ run: .venv/.local
 smoke: .venv/.local
 	@exec $(BIN)/python -m local.smoke $(if $(WORLD),--world "$(WORLD)")
 
+rates: .venv/.local
+	@exec $(BIN)/python -m local.rates
+
 reset: .venv/.local
 	@$(BIN)/python -m local.kit reset
 
@@ -49,6 +53,9 @@ check: .venv/.dev
 
 bench: .venv/.dev
 	@$(BIN)/python -m bench $(ONLY)
+
+match-report: .venv/.local
+	@$(BIN)/python -m local.match_report $(if $(PAIRS),"$(PAIRS)")
 
 COMPILE := $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 lock: $(BIN)/uv

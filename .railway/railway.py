@@ -47,6 +47,7 @@ def cron(job: Job, variables: dict[str, Any]) -> Service:
 
 
 def api(common: dict[str, Any]) -> Service:
+    mail = ("PUBLIC_URL", "SMTP_HOST", "SMTP_USERNAME", "SMTP_PASSWORD", "MAIL_FROM")
     return service(
         "api",
         build=BUILD,
@@ -56,7 +57,8 @@ def api(common: dict[str, Any]) -> Service:
         healthcheckTimeout=120,
         replicas=2,
         deploy={"restartPolicyType": "ON_FAILURE", "restartPolicyMaxRetries": 10},
-        env=common | {"JWT_SECRET": SECRET, "CORS_ORIGINS": SECRET},
+        # One proxy of Railway's stands before it and names the caller's address.
+        env=common | dict.fromkeys(("JWT_SECRET", "CORS_ORIGINS", *mail), SECRET) | {"FORWARDED_HOPS": "1"},
     )
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import collecting, detection, disk, history, storage, traffic
+from bench import api, bundles, collecting, detection, disk, history, matching, rates, storage, traffic
 from bench.result import Result
 
 RESULTS = Path(__file__).parent / "results.json"
 BENCHES: dict[tuple[str, ...], Callable[[], Coroutine[None, None, list[Result]]]] = {
     ("insert_1000_ms", "latest_price_ms", "history_24h_ms"): storage.run,
     ("detect_kernel_ms_50k",): detection.run,
+    ("detect_cpu_s_per_10k", "detect_wire_mb", "detect_peak_mb", "detect_growth"): detection.whole,
+    ("bundles_per_s",): bundles.run,
     ("history_read_ms_100k", "history_read_mb_100k"): history.run,
     ("collect_vs_floor", "collect_peak_mb", "collect_wire_mb"): collecting.against_floor,
     ("collect_growth",): collecting.growth,
@@ -29,6 +31,24 @@ BENCHES: dict[tuple[str, ...], Callable[[], Coroutine[None, None, list[Result]]]
         "disk_wal_bytes_per_market_day",
         "disk_gb_100k",
     ): disk.run,
+    ("api_cached_vs_bare", "api_p99_vs_bare", "api_cached_vs_naive"): api.speed,
+    ("api_memory_growth_mb",): api.memory,
+    ("api_uncached_vs_sql",): api.uncached,
+    ("api_cold_vs_floor",): api.cold,
+    (
+        "rates_coverage",
+        "rates_false_proofs_clean",
+        "rates_false_proofs_planted",
+        "rates_planted_signs",
+    ): rates.run,
+    (
+        "match_scratch_s",
+        "match_scratch_times_faster",
+        "match_growth",
+        "match_candidate_recall",
+        "match_increment_s",
+        "match_increment_mb",
+    ): matching.run,
     ("traffic_usd_month_20k", "traffic_usd_month_100k"): traffic.run,
 }
 

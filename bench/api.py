@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,16 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import asyncpg
 import httpx
 import psutil
 
 from api.credentials import make_token
 from bench.api_rows import NOW, insert_insights
 from bench.load import Load, load
-from bench.result import Result, at_least, at_most
+from bench.result import Result, at_least, at_most, median_ms
 from core import db
 from core.models import Tier
-from core.queries import accounts
+from core.queries import accounts, serving
 from core.settings import Settings
 from local import postgres, valkey
 from local.kit import DATA, Kit, free_port
@@ -26,6 +30,13 @@ from local.kit import DATA, Kit, free_port
 PATH = "/api/v1/insights/ai"
 USERS, INSIGHTS, ROUNDS, ROUND_S = 100, 20, 5, 4.0
 MEMORY_REQUESTS = 1_000_000
+STORED, ALIVE, PAGE = 1_000_000, 2_000, 100
+COLD_TIMES = 15
+COLD = {
+    "floor": "import asyncpg\nfrom fastapi import FastAPI\nfrom mangum import Mangum\n"
+    "handler = Mangum(FastAPI(), lifespan='off')",
+    "api": "from api.handler import handler",
+}
 SECRET = "a secret of the benches, long enough for HS256"  # noqa: S105  of a server that lives for a minute
 
 
@@ -78,21 +89,31 @@ def _resident(process: psutil.Process) -> int:
 
 
 @asynccontextmanager
-async def _served() -> AsyncIterator[Served]:
+async def _database() -> AsyncIterator[tuple[Kit, str]]:
+    """An empty, migrated database, of which the kit's processes know."""
     folder = DATA / "bench-api"
     with Kit(folder) as kit:
         server = postgres.start(folder / "postgres")
         postgres.drop_database(server, "bench")
         kit.environment["DATABASE_URL"] = url = postgres.create_database(server, "bench")
         kit.command(["-m", "alembic", "upgrade", "head"])
+        yield kit, url
+        postgres.drop_database(server, "bench")
+
+
+def _settings() -> dict[str, str]:
+    """Limits that so few users cannot reach; permits are still leased a hundred at a time."""
+    limits = {"JWT_SECRET": SECRET, "REQUESTS_PRO": "100000000"}
+    return limits | {"CLOCK_START": NOW.isoformat(), "CLOCK_SPEED": "0"}
+
+
+@asynccontextmanager
+async def _served() -> AsyncIterator[Served]:
+    async with _database() as (kit, url):
+        folder = kit.folder
         tokens = await _fill(url)
-        # Limits that 100 users cannot reach; permits are still leased a hundred at a time.
-        kit.environment |= {
+        kit.environment |= _settings() | {
             "REDIS_URL": valkey.start(folder / "valkey"),
-            "JWT_SECRET": SECRET,
-            "REQUESTS_PRO": "100000000",
-            "CLOCK_START": NOW.isoformat(),
-            "CLOCK_SPEED": "0",
             "PYTHONPATH": "functions:layers:.",
             "BENCH_BODY": str(folder / "body.json"),
         }
@@ -112,9 +133,57 @@ async def _served() -> AsyncIterator[Served]:
 
 async def _fill(url: str) -> list[str]:
     """Pro users' tokens, over a database with a list of insights."""
-    pool = await db.make_pool(Settings(database_url=url, database_timeout_s=600))  # type: ignore[arg-type]
+    pool = await db.make_pool(Settings(database_url=url, database_timeout_s=600))
     async with pool.acquire() as connection:
         await insert_insights(connection, alive=INSIGHTS, ended=0)
         users = [await accounts.upsert_user(connection, f"{n}@example.com", Tier.PRO, NOW) for n in range(USERS)]
     await pool.close()
     return [make_token(user, SECRET, time.time(), 600) for user in users]
+
+
+async def uncached() -> list[Result]:
+    """By category with a million insights stored: a request that finds nothing kept, beside its own query."""
+    async with _database() as (kit, url):
+        pool = await db.make_pool(Settings(database_url=url, database_timeout_s=600))
+        async with pool.acquire() as connection:
+            await insert_insights(connection, alive=ALIVE, ended=STORED - ALIVE)
+            user = await accounts.upsert_user(connection, "pro@example.com", Tier.PRO, NOW)
+        await pool.close()
+        # Nothing in memory and no Redis: each request goes to the database.
+        kit.environment |= _settings() | {"READY_S": "0", "INSIGHTS_TTL_S": "1"}
+        port = free_port()
+        kit.serve("api", ["-m", "api"], f"http://127.0.0.1:{port}/health", {"PORT": str(port)})
+        token = make_token(user, SECRET, time.time(), 600)
+        floor = await asyncpg.connect(url)
+        statement = await floor.prepare(serving.insights_statement(category=True))
+
+        async def query() -> None:
+            assert len(await statement.fetch(NOW, PAGE + 1, "C1")) == PAGE + 1
+
+        path, asked, bare = f"{PATH}?category=C1&limit={PAGE}", [], []
+        for _ in range(ROUNDS):  # in turn, so that what else the machine does meets both
+            asked.append(load(port, path, [token], kit.folder, seconds=1, connections=1).p50_ms)
+            bare.append(await median_ms(query, 50))
+        await floor.close()
+    ms = median(bare)
+    said = f"{STORED:,} stored, {ALIVE:,} alive, a page of {PAGE}: query {ms:.2f} ms, request {median(asked):.2f} ms"
+    return [at_most("api_uncached_vs_sql", median(asked) / ms, "×", said, 3)]
+
+
+async def cold() -> list[Result]:
+    """Processor time of a fresh process until the api function's handler is there, beside the least such function."""
+    cached = {"PYTHONPYCACHEPREFIX": str(DATA / "bench-bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
+    ours = {"PYTHONPATH": "functions:layers", "DATABASE_URL": "postgresql://x@127.0.0.1/x"}
+    environment = os.environ | _settings() | ours | cached
+    times: dict[str, list[float]] = {name: [] for name in COLD}
+    for _ in range(COLD_TIMES):
+        for name, code in COLD.items():
+            timed = f"import time; began = time.process_time()\n{code}\nprint(time.process_time() - began)"
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", timed, env=environment, stdout=asyncio.subprocess.PIPE
+            )
+            said, _ = await process.communicate()
+            times[name].append(1_000 * float(said))
+    api, floor = median(times["api"]), median(times["floor"])
+    told = f"FastAPI + Mangum + asyncpg {floor:.0f} ms, the api function {api:.0f} ms; both compiled"
+    return [at_most("api_cold_vs_floor", api / floor, "×", told, 1.5)]

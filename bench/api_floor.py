@@ -10,8 +10,8 @@ import jwt
 import orjson
 from fastapi import Depends, FastAPI, Header, HTTPException
 
+from api.answers import Insights
 from api.credentials import ISSUER
-from api.shapes import Insights
 
 BODY = Path(os.environ["BENCH_BODY"]).read_bytes()
 _HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))]

@@ -1,4 +1,4 @@
-"""The compact history of 72 hours: what a run reads of it, and rebuilding every market's hours from it."""
+"""The compact history of a week: what a run reads of it, and rebuilding every market's hours from it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from analyze.detecting import HOURS
 from bench.database import NOW, database
 from bench.result import Result, at_most
 from core import db
-from core.detect.columns import Column, hours_of, merge
+from core.detect.columns import Column, merge, one_step
+from core.detect.hours import hours_of
 from core.queries import history
 
 FEW, MANY = 20_000, 100_000
 QUARTER = timedelta(minutes=15)
+FINE = 8
+Micros = np.ndarray[tuple[int], np.dtype[np.int64]]
 CHANGED = 0.15  # of the markets in a cycle, the busiest far more often than the others
 
 
@@ -41,33 +44,37 @@ async def _read(connection: db.Connection, markets: int, rng: np.random.Generato
     """(milliseconds, megabytes) of reading, unpacking and rebuilding."""
     await connection.execute("TRUNCATE history_columns")
     price = rng.integers(10, 990, markets) * 1_000
-    await history.insert_columns(connection, "kalshi", _walk(price, rng))
+    await history.insert_columns(connection, "kalshi", walk(markets, rng, HOURS, price))
     known, numbers = price / 1e6, np.arange(markets)
     began = time.perf_counter()
     columns = await history.columns_between(connection, "kalshi", NOW - timedelta(hours=HOURS + 1), NOW, 60)
-    prices, _ = hours_of(columns, numbers, known, NOW, HOURS)
+    prices = hours_of(columns, numbers, known, NOW, HOURS).price
     took_ms = 1_000 * (time.perf_counter() - began)
     assert np.isfinite(prices).all()
     size: int = await connection.fetchval("SELECT sum(length(body)) FROM history_columns")
     return took_ms, size / 1e6
 
 
-def _walk(price: np.ndarray[tuple[int], np.dtype[np.int64]], rng: np.random.Generator) -> list[Column]:
-    """What collect leaves of 72 hours in which `price` (millionths) moves: hours as one column, the last ones not."""
+def walk(markets: int, rng: np.random.Generator, hours: int, price: Micros | None = None) -> list[Column]:
+    """What collect leaves of some hours in which `price` (millionths) moves: hours as one column, the last ones not."""
+    if price is None:
+        price = rng.integers(10, 990, markets) * 1_000
     chance = np.minimum(1, rng.pareto(1.1, len(price)) + 0.01)
     chance = np.minimum(1, chance * CHANGED / chance.mean())
-    quarters = []
-    for age in range(4 * HOURS - 1, -1, -1):
+    columns: list[Column] = []
+    quarters: list[Column] = []
+    for age in range(4 * hours - 1, -1, -1):
         moved = np.flatnonzero(rng.random(len(price)) < chance)
         after = np.clip(price[moved] + rng.integers(-4, 5, len(moved)) * 5_000, 5_000, 995_000)
         gained = np.round(rng.lognormal(3, 2, len(moved)), 2).astype(np.float32)
         before, price[moved] = price[moved].astype(np.int32), after
-        quarters.append(
-            Column(NOW - age * QUARTER, QUARTER, moved.astype(np.int32), before, after.astype(np.int32), gained)
-        )
-    fine = 8
-    old = [merge(quarters[first : first + 4]) for first in range(0, len(quarters) - fine, 4)]
-    return [*old, *quarters[-fine:]]
+        spread = rng.choice(np.array([10_000, 20_000, 30_000], dtype=np.int32), len(moved))
+        numbers = moved.astype(np.int32)
+        quarters.append(one_step(NOW - age * QUARTER, QUARTER, numbers, before, after.astype(np.int32), gained, spread))
+        if len(quarters) == 4 and age >= FINE:
+            columns.append(merge(quarters))
+            quarters = []
+    return [*columns, *quarters]
 
 
 async def _bare_ms(connection: db.Connection) -> float:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from core.models import Tier
 from local.kit import DATA, CommandFailed, Kit, KitError, MovingClock, check_port, supervise, write
+from local.mail import catching
 from local.schedule import keep_running
 from local.smoke import last_digest_time
 from local.subscribers import make_tokens
@@ -29,8 +30,8 @@ FOLDER = DATA / "demo"
 
 def demo() -> None:
     port = chosen_port()
-    with Kit(FOLDER) as kit:
-        show(kit, port)
+    with Kit(FOLDER) as kit, catching(FOLDER / "mail") as smtp_port:
+        show(kit, port, smtp_port)
     say("stopped; `make demo` goes on from here, `make reset` forgets everything")
 
 
@@ -41,7 +42,7 @@ def chosen_port() -> int:
     return int(said)
 
 
-def show(kit: Kit, port: int) -> None:
+def show(kit: Kit, port: int, smtp_port: int) -> None:
     """Until it is stopped."""
     check_port(port)
     with step("start PostgreSQL and Valkey, migrate"):
@@ -54,7 +55,9 @@ def show(kit: Kit, port: int) -> None:
     attempt(kit, "collect every open market, and a week of its history", ("collect", "backfill"), clock)
     attempt(kit, "detect, pair, explain, publish", ("analyze", "digest"), clock)
     with step("serve"):
-        url = kit.start_api(port, clock.environment() | {"PREVIEW_TIER": "pro"})
+        mail = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(smtp_port), "SMTP_SECURITY": "none"}
+        served = {"PREVIEW_TIER": "pro", "PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        url = kit.start_api(port, clock.environment() | served | mail)
         tokens = make_tokens(kit.environment["DATABASE_URL"], kit.secret("jwt"), clock.now())
 
     def now() -> datetime:
@@ -108,6 +111,7 @@ def greet(url: str, tokens: dict[Tier, str]) -> None:
     for tier, token in tokens.items():
         out.write(f"{tier.value:8}{token}\n")
     out.write(f"\nTry: curl -H 'Authorization: Bearer {tokens[Tier.PRO]}' {url}/api/v1/insights/ai\n")
+    out.write(f"The API: {url}/docs. Mails of new accounts: {FOLDER / 'mail'}\n")
     out.write("Stop with Ctrl-C.\n\n")
     out.flush()
 

@@ -1,9 +1,7 @@
-"""A mail server that keeps what it is given in a folder and sends nothing on: for the demo and tests."""
+"""A mail server in a thread that keeps what it is given in a folder and sends nothing on: for the demo and tests."""
 
 from __future__ import annotations
 
-import argparse
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +9,6 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from itertools import count
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -52,19 +49,3 @@ def catching(folder: Path, port: int | None = None) -> Iterator[int]:
         yield port
     finally:
         controller.stop()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--folder", type=Path, required=True)
-    arguments = parser.parse_args()
-    ended = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    with catching(arguments.folder, arguments.port):
-        ended.wait()
-
-
-if __name__ == "__main__":
-    main()

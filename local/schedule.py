@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -13,7 +15,9 @@ from core.runtime import JOBS
 from local.kit import Command, CommandFailed, Kit
 from local.terminal import fail, say
 
-BUILT = ("collect", "settle", "upkeep", "analyze", "digest")
+BUILT = ("collect", "settle", "upkeep", "analyze", "digest", "base-rates")
+PROGRESS_EVERY_S = 20.0
+MOST_READ = 1_000_000
 ORDER = {name: number for number, name in enumerate(BUILT)}
 
 
@@ -43,14 +47,48 @@ def keep_running(
     `beside` is a job that runs already and whose end is to be told.
     """
     schedule = Schedule(now())
+    progress = Progress(beside) if beside else None
     while True:
         kit.check()
+        if progress:
+            progress.tell()
         if beside is not None and beside.process.poll() is not None:
             tell(kit, beside, now())
-            beside = None
+            beside = progress = None
         for name in schedule.take_due(now()):
             tell(kit, kit.begin_job(name, environment()), now())
         time.sleep(0.2)
+
+
+class Progress:
+    """What a job that runs beside the others says of how far it is, told now and then."""
+
+    def __init__(self, job: Command) -> None:
+        self._job, self._read, self._due = job, 0, time.monotonic() + PROGRESS_EVERY_S
+
+    def tell(self) -> None:
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + PROGRESS_EVERY_S
+        # By position, apart from the job's own: it goes on writing to the same file.
+        said = os.pread(self._job.errors.fileno(), MOST_READ, self._read)
+        whole = said[: said.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for platform, line in last_said(whole).items():
+            say(f"{self._job.name}: {line['message']}", platform=platform, done=f"{line['done']} of {line['total']}")
+
+
+def last_said(lines: bytes) -> dict[str, dict[str, Any]]:
+    """The last line of progress of each venue."""
+    found: dict[str, dict[str, Any]] = {}
+    for line in lines.splitlines():
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue  # the interpreter's own words; they are kept in jobs.log
+        if isinstance(said, dict) and said.keys() >= {"message", "platform", "done", "total"}:
+            found[said["platform"]] = said
+    return found
 
 
 def tell(kit: Kit, job: Command, at: datetime) -> None:

@@ -15,6 +15,8 @@ from core.agent.evidence import Candidate, Evidence, gather, pack
 from core.agent.groq import Analyst, Reply, open_analyst
 from core.agent.grounding import faults
 from core.arbitrage.fees import taker_fee_usd
+from core.detect.rates import Rate
+from core.detect.selection import Key
 from core.errors import AnalystUnavailable, AnswerRejected, ConfigError
 from core.models import OpenMarket, Pattern
 from core.queries import analyzing
@@ -41,6 +43,7 @@ async def explain(
     selected: Sequence[Pattern],
     markets: Sequence[OpenMarket],
     fair: Mapping[tuple[str, str], Decimal],
+    rates: Mapping[Key, Sequence[Rate]],
 ) -> dict[str, Any]:
     """Counts of what became of each selected pattern. The service being away leaves the rest for the next run."""
     if not run.settings.ai_analysis_enabled:
@@ -49,7 +52,7 @@ async def explain(
         async with open_analyst(run.settings) as analyst:
             if not selected:
                 return {"published": 0, "note": "nothing was selected"}
-            return await _explain_all(run, analyst, await _candidates(run, selected, markets, fair))
+            return await _explain_all(run, analyst, await _candidates(run, selected, markets, fair, rates))
     except ConfigError as error:
         log.error("analyst misconfigured", extra={"error": str(error)})
         return {"published": 0, "not_published": {_LEFT: len(selected)}, "error": str(error)}
@@ -110,6 +113,7 @@ async def _candidates(
     selected: Sequence[Pattern],
     markets: Sequence[OpenMarket],
     fair: Mapping[tuple[str, str], Decimal],
+    measured: Mapping[Key, Sequence[Rate]],
 ) -> list[Candidate]:
     by_key = {(market.platform, market.market_id): market for market in markets}
     rules: dict[tuple[str, str], str] = {}
@@ -134,6 +138,7 @@ async def _candidates(
             yes_label=market.yes_label,
             no_label=market.no_label,
             fair=fair.get((pattern.platform, pattern.market_id)),
+            rates=tuple(measured.get((pattern.platform, pattern.market_id, pattern.detector), ())),
         )
         for pattern in selected
     ]

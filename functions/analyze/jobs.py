@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 
-from analyze import digest, pipeline
+from analyze import base_rates, digest, pipeline
 from core.runtime import Work
 from core.settings import AnalyzeSettings
 
 WORK: Mapping[str, Work[AnalyzeSettings]] = {
     "analyze": pipeline.run,
     "digest": digest.run,
+    "base-rates": base_rates.run,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,9 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from analyze import quoting
-from core.match.verdict import Verdict, judge_all, with_rules
+from analyze.matching import match_changed
 from core.models import OpenMarket, Pattern
-from core.queries import analyzing
+from core.queries import matching
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 from core.venues.fields import best_price, complement
@@ -33,54 +32,34 @@ class Paired:
 
 async def pair(run: Run[AnalyzeSettings], markets: Sequence[OpenMarket]) -> Paired:
     by_key = {(market.platform, market.market_id): market for market in markets}
-    kalshi = [market for market in markets if market.platform == "kalshi"]
-    polymarket = [market for market in markets if market.platform == "polymarket"]
-    verdicts = await asyncio.to_thread(judge_all, kalshi, polymarket)
-    same = await _with_rules(run, [verdict for verdict in verdicts if verdict.relation == "identity"])
+    counts = await match_changed(run)
     async with run.transaction() as connection:
-        await analyzing.upsert_pairs(connection, [_pair_row(verdict, run) for verdict in same])
-    paired = Paired(counts={"judged": len(verdicts), "same": len(same)})
-    priced = [verdict for verdict in same if verdict.risk != "BLOCK"]
-    paired.not_shown["settlement rules differ"] = len(same) - len(priced)
+        living = await matching.living_pairs(connection)
+        blocked = await matching.blocked_pairs(connection)
+    priced = [v for v in living if ("kalshi", v.kalshi_id) in by_key and ("polymarket", v.polymarket_id) in by_key]
+    paired = Paired(counts=counts | {"same": len(priced), "blocked": blocked})
+    paired.not_shown["settlement rules differ"] = blocked
     legs = [(by_key["kalshi", v.kalshi_id], by_key["polymarket", v.polymarket_id]) for v in priced]
-    for kalshi_leg, polymarket_leg in legs:
-        _note_gap(paired, kalshi_leg, polymarket_leg)
+    for verdict, (kalshi_leg, polymarket_leg) in zip(priced, legs, strict=True):
+        _note_gap(paired, kalshi_leg, polymarket_leg, same_side=verdict.same_side)
     paired.opportunities, not_shown = await quoting.quote(run, list(zip(priced, legs, strict=True)))
     paired.not_shown += not_shown
     paired.not_shown += Counter()  # drops zeros
     return paired
 
 
-async def _with_rules(run: Run[AnalyzeSettings], verdicts: list[Verdict]) -> list[Verdict]:
-    async with run.transaction() as connection:
-        kalshi = await analyzing.rules_of(connection, "kalshi", [verdict.kalshi_id for verdict in verdicts])
-        polymarket = await analyzing.rules_of(connection, "polymarket", [verdict.polymarket_id for verdict in verdicts])
-    return [with_rules(v, kalshi.get(v.kalshi_id, ""), polymarket.get(v.polymarket_id, "")) for v in verdicts]
-
-
-def _pair_row(verdict: Verdict, run: Run[AnalyzeSettings]) -> tuple[Any, ...]:
-    confidence = Decimal(str(verdict.confidence))
-    return (
-        verdict.kalshi_id,
-        verdict.polymarket_id,
-        verdict.relation,
-        verdict.relation == "identity",  # of one side: a complement would be another relation
-        confidence,
-        verdict.risk,
-        list(verdict.reasons),
-        run.now,
-    )
-
-
-def _note_gap(paired: Paired, kalshi: OpenMarket, polymarket: OpenMarket) -> None:
+def _note_gap(paired: Paired, kalshi: OpenMarket, polymarket: OpenMarket, *, same_side: bool) -> None:
     """A gap between a venue's asks and the other's middle, scored in cents: 4 of them score 50.
+
+    Of a complement the other's NO is this market's YES.
 
     Of both sides of one gap the wider: told twice, it would look like twice the money.
     """
     found: list[Pattern] = []
     for market, other in ((kalshi, polymarket), (polymarket, kalshi)):
         # Never the last trade, which may be of another day; nor the middle of a wide book, which is nobody's price.
-        fair = best_price(complement(other.no_price), other.yes_price, None)
+        yes, no = (other.yes_price, other.no_price) if same_side else (other.no_price, other.yes_price)
+        fair = best_price(complement(no), yes, None)
         if fair is None:
             is_one_sided = other.yes_price is None or other.no_price is None
             paired.not_shown[f"no fair price: {'one-sided' if is_one_sided else 'wide'} book"] += 1

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
-from analyze import detecting, explaining, pairing
-from core.detect.selection import funnel, select
-from core.queries import analyzing
+from analyze import detecting, explaining, pairing, related
+from core.detect.rates import Rate
+from core.detect.rates_moments import band_at
+from core.detect.selection import Funnel, Key, scored, select, standing
+from core.models import OpenMarket, Pattern
+from core.queries import analyzing, arbitrage, rates
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 
 log = logging.getLogger(__name__)
 
 CACHE_GROUPS = ("insights", "arbitrage")
+_ANSWERED = ("no valid answer", "not grounded", "another insight is alive")  # the analyst was asked, and nothing came
+_REMEMBERED = 3  # intervals: after a longer pause every pattern is a new one
+_SHOWN = 10
 
 
 async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
@@ -28,35 +39,77 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         markets = await analyzing.open_markets(connection, run.now, settings.max_quote_age_s)
         set_aside = await analyzing.set_aside(connection, run.now, settings.max_quote_age_s)
         history = await detecting.read_history(connection, markets, run.now, settings.database_bulk_timeout_s)
+        measured = await rates.latest_rates(connection, run.now)
+        lately = run.now - _REMEMBERED * timedelta(seconds=settings.analyze_interval_s)
+        stood = await rates.standing_before(connection, lately, run.now)
     patterns = detecting.find(history)
 
     paired = await pairing.pair(run, markets)
+    bundles, not_shown = await related.quote(run, markets)
+    bundles += paired.opportunities
     async with run.transaction() as connection:
         outdated = explaining.outdated(await analyzing.standing_bets(connection), markets, paired.fair)
         await analyzing.supersede_insights(connection, list(outdated), run.now)
     alive -= set(outdated.values())
-    patterns = sorted([*patterns, *paired.gaps], key=lambda pattern: -pattern.score)
-
-    selected, dropped = select(
-        patterns, threshold=settings.analyze_score_threshold, most=settings.analyze_max_insights, alive=alive
+    patterns = [*patterns, *paired.gaps]
+    by_pattern = _rates_of(patterns, markets, measured)
+    found = scored(patterns, by_pattern)
+    loud = standing(
+        found, threshold=settings.analyze_score_threshold, margin=settings.analyze_score_margin, before=stood
     )
+    selected, dropped = select(loud, most=settings.analyze_max_insights, alive=alive, told=_events_of(alive, markets))
     async with run.transaction() as connection:
-        loud = [pattern for pattern in patterns if pattern.score >= settings.analyze_score_threshold]
-        await analyzing.insert_patterns(connection, loud, run.now)
-        published, withdrawn = await analyzing.replace_opportunities(connection, paired.opportunities, run.now)
+        await analyzing.insert_patterns(connection, [one.pattern for one in loud], run.now)
+        published, withdrawn = await arbitrage.replace_opportunities(connection, bundles, run.now)
     await run.cache.drop(*CACHE_GROUPS)  # what was withdrawn must not outlive the minutes that the analyst takes
     try:
-        explained = await explaining.explain(run, selected, markets, paired.fair)
+        explained = await explaining.explain(run, selected, markets, paired.fair, by_pattern)
     finally:
         await run.cache.drop(*CACHE_GROUPS)
 
+    lost = Counter({"score below threshold": len(found) - len(loud)}) + dropped
+    funnel = _funnel(len(markets), len(found), len(loud), len(selected), explained, lost)
+    async with run.transaction() as connection:
+        await rates.insert_funnel(connection, run.now, funnel, run.now - timedelta(days=settings.job_run_days))
+
     return {
-        "funnel": funnel(len(markets), len(patterns), selected, dropped),
+        "funnel": asdict(funnel),
+        "base_rates": None if measured is None else measured[0].isoformat(),
         "set_aside": set_aside,
         "history": detecting.says(history),
         "patterns": len(loud),
         "pairs": paired.counts,
-        "arbitrage": {"published": published, "withdrawn": withdrawn, "not_shown": dict(paired.not_shown)},
+        "arbitrage": {"published": published, "withdrawn": withdrawn, "not_shown": dict(paired.not_shown + not_shown)},
         "insights": explained,
         "ended": {"with their market": ended, "edge gone": len(outdated)},
     }
+
+
+def _rates_of(
+    patterns: Sequence[Pattern], markets: Sequence[OpenMarket], measured: rates.Measured | None
+) -> dict[Key, tuple[Rate, ...]]:
+    """What was measured of earlier patterns of the same detector, category and price band, by pattern."""
+    if measured is None:
+        return {}
+    prices = {(market.platform, market.market_id): market.price for market in markets}
+    found: dict[Key, tuple[Rate, ...]] = {}
+    for one in patterns:
+        price = prices.get((one.platform, one.market_id))
+        if price is not None and (cells := measured[1].get((one.detector, one.category or "", band_at(float(price))))):
+            found[one.platform, one.market_id, one.detector] = cells
+    return found
+
+
+def _events_of(alive: AbstractSet[tuple[str, str]], markets: Sequence[OpenMarket]) -> Counter[tuple[str, str]]:
+    return Counter((m.platform, m.event_id) for m in markets if m.event_id and (m.platform, m.market_id) in alive)
+
+
+def _funnel(
+    markets: int, detected: int, standing: int, selected: int, explained: Mapping[str, Any], lost: Counter[str]
+) -> Funnel:
+    unpublished = Counter[str](explained.get("not_published", {}))
+    published = int(explained["published"])
+    analyzed = published + sum(unpublished[reason] for reason in _ANSWERED)
+    return Funnel(
+        markets, detected, standing, selected, analyzed, published, dict((lost + unpublished).most_common(_SHOWN))
+    )

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api/v1/analyses", tags=["analyses"])
 _DAY_S = 86_400
 
 
-@router.post("", status_code=202, response_model=shapes.Analysis, responses=problems(401, 403, 404, 409))
+@router.post("", status_code=202, responses=problems(401, 403, 404, 409))
 async def ask(resources: Needs, view: Sees, caller: Who, body: shapes.Request) -> Response:
     """Asks for an analysis of an open market; read the result at `Location` some minutes later. **pro**."""
     access.need_analyses(view)
@@ -44,7 +44,7 @@ async def ask(resources: Needs, view: Sees, caller: Who, body: shapes.Request) -
     return answer
 
 
-@router.get("", response_model=shapes.Analyses, responses=problems(400, 401, 403))
+@router.get("", responses=problems(400, 401, 403))
 async def get_analyses(resources: Needs, view: Sees, caller: Who, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """What you asked for, the newest first. **pro**."""
     access.need_analyses(view)
@@ -60,7 +60,7 @@ async def get_analyses(resources: Needs, view: Sees, caller: Who, cursor: Cursor
     return told({"analyses": rows[:limit], "next_cursor": next_cursor})
 
 
-@router.get("/{analysis_id}", response_model=shapes.Analysis, responses=problems(401, 403, 404))
+@router.get("/{analysis_id}", responses=problems(401, 403, 404))
 async def get_analysis(resources: Needs, view: Sees, caller: Who, analysis_id: UUID) -> Response:
     """One of your own, and how far it is. **pro**."""
     access.need_analyses(view)

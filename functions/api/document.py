@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 
-from api import shapes
 from api.gate import OPEN, PREFIX
 from api.needs import PROBLEMS
 from api.pages import HEADERS, template
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 DESCRIPTION = """\
 Prediction-market intelligence over Kalshi and Polymarket. **Information, not financial advice.**
@@ -30,9 +32,7 @@ Send an access token (`POST /api/v1/auth/login`) or an API key (`POST /api/v1/au
 
 Markets, prices, history and search are for every tier, and current.
 """
-NOT_READY: dict[int | str, dict[str, Any]] = {
-    503: {"description": "the database does not answer", "model": shapes.Problem}
-}
+NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "the database does not answer"}}
 
 _INSIGHT = {
     "id": "0b1f6f0e-7c1a-4f2a-9a56-6c1d6f6f0d11",
@@ -112,9 +112,18 @@ def install(app: FastAPI) -> None:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
+    from pydantic.json_schema import models_json_schema  # with the answers' shapes: only the document needs them
+
+    from api.answers import BY_ROUTE, Problem
+
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    models: list[type[BaseModel]] = sorted({*BY_ROUTE.values(), Problem}, key=lambda model: model.__name__)
+    _, shapes = models_json_schema(
+        [(model, "serialization") for model in models], ref_template="#/components/schemas/{model}"
+    )
     parts = document["components"]
-    parts["schemas"]["Problem"] = shapes.Problem.model_json_schema() | {"example": _PROBLEM}
+    parts["schemas"] |= shapes["$defs"]
+    parts["schemas"]["Problem"]["example"] = _PROBLEM
     for unused in ("HTTPValidationError", "ValidationError"):
         parts["schemas"].pop(unused, None)
     parts["securitySchemes"] = {
@@ -122,23 +131,25 @@ def _document(app: FastAPI) -> dict[str, Any]:
     }
     for path, item in document["paths"].items():
         for operation in item.values():
-            _complete(operation, secured=path.startswith(PREFIX) and path not in OPEN)
+            operation["operationId"] = name = operation["operationId"].split("_api_v1")[0].split("_health")[0]
+            _complete(operation, BY_ROUTE.get(name), secured=path.startswith(PREFIX) and path not in OPEN)
     return document
 
 
-def _complete(operation: dict[str, Any], *, secured: bool) -> None:
-    operation["operationId"] = name = operation["operationId"].split("_api_v1")[0]
+def _complete(operation: dict[str, Any], answers: type | None, *, secured: bool) -> None:
     if secured:
         operation["security"] = [{"bearer": []}]
-        operation["responses"].setdefault("401", {"description": PROBLEMS[401], "content": _problem_content()})
+        operation["responses"].setdefault("401", {"description": PROBLEMS[401]})
     if "requestBody" in operation:
         for status in ("400", "408", "413"):
-            operation["responses"][status] = {"description": PROBLEMS[int(status)], "content": _problem_content()}
+            operation["responses"][status] = {"description": PROBLEMS[int(status)]}
     for status, answer in operation["responses"].items():
-        if status.startswith("2") and name in EXAMPLES:
-            answer["content"]["application/json"]["example"] = EXAMPLES[name]
         if not status.startswith("2"):
             answer["content"] = _problem_content()
+        elif answers is not None:
+            answer["content"] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{answers.__name__}"}}}
+            if (name := operation["operationId"]) in EXAMPLES:
+                answer["content"]["application/json"]["example"] = EXAMPLES[name]
 
 
 def _problem_content() -> dict[str, Any]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
-from mangum import Mangum
+gc.disable()  # nothing that is imported is garbage: looking for some among it takes a tenth of a cold start
 
-from api.serve import app
+from mangum import Mangum  # noqa: E402
+
+from api.serve import app  # noqa: E402
+
+gc.freeze()
+gc.enable()
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request

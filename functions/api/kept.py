@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -74,21 +75,31 @@ async def _filled(
     begun = {(group, _GENERATION): uuid4().hex.encode() for group, known in generations.items() if known is None}
     takes = await resources.cache.put_many(begun, ttl_s) if begun else True
     generations = generations | {group: generation for (group, _), generation in begun.items()}
+    # Each on a connection of its own: together they take as long as the longest.
+    loaded = await asyncio.gather(
+        *(_load(resources, part) for part, known in zip(parts, have, strict=True) if not known)
+    )
+    fresh = iter(loaded)
     entries: dict[tuple[str, str], bytes] = {}
     whole: list[Answer] = []
-    async with resources.connection() as connection:
-        for part, known in zip(parts, have, strict=True):
-            if known is None:
-                read_at = resources.clock()
-                loaded = await part.load(connection)
-                known = Answer(loaded.body, read_at, at, loaded.until, loaded.void)
-                if loaded.worth_keeping:
-                    seal = _Seal(resources, part, generations[part.group])
-                    entries[part.group, part.entry] = seal.closed(known)
+    for part, known in zip(parts, have, strict=True):
+        if known is not None:
             whole.append(known)
+            continue
+        read_at, said = next(fresh)
+        answer = Answer(said.body, read_at, at, said.until, said.void)
+        if said.worth_keeping:
+            entries[part.group, part.entry] = _Seal(resources, part, generations[part.group]).closed(answer)
+        whole.append(answer)
     if takes:
         await resources.cache.put_many(entries, ttl_s)
     return whole
+
+
+async def _load(resources: Resources, part: Part) -> tuple[datetime, Loaded]:
+    read_at = resources.clock()
+    async with resources.connection() as connection:
+        return read_at, await part.load(connection)
 
 
 class _Seal:

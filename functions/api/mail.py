@@ -20,7 +20,7 @@ async def send(settings: ApiSettings, to: str, subject: str, text: str) -> None:
     message["From"], message["To"], message["Subject"] = settings.mail_from, to, subject
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="oddwons")
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(text)
+    message.set_content(text, cte="7bit")  # our texts are ASCII, and links stay whole
     password = settings.smtp_password
     try:
         async with asyncio.timeout(settings.smtp_timeout_s):

@@ -28,8 +28,6 @@ _YEARS = range(2000, 2101)
 @router.get(
     "/insights/ai",
     tags=["insights"],
-    response_model=shapes.Insights,
-    response_model_exclude_unset=True,
     responses=problems(400, 401, 403),
 )
 async def get_insights(
@@ -56,9 +54,7 @@ async def get_insights(
     )
 
 
-@router.get(
-    "/insights/ai/{insight_id}", tags=["insights"], response_model=shapes.OneInsight, responses=problems(401, 403, 404)
-)
+@router.get("/insights/ai/{insight_id}", tags=["insights"], responses=problems(401, 403, 404))
 async def get_insight(request: Request, resources: Needs, view: Sees, insight_id: UUID) -> Response:
     """One insight with its evidence and its market's hourly prices.
 
@@ -69,7 +65,7 @@ async def get_insight(request: Request, resources: Needs, view: Sees, insight_id
     return await ready(request, view, lambda: insights.insight_body(resources, view, str(insight_id)))
 
 
-@router.get("/arbitrage", tags=["insights"], response_model=shapes.Arbitrages, responses=problems(400, 401, 403))
+@router.get("/arbitrage", tags=["insights"], responses=problems(400, 401, 403))
 async def get_arbitrage(
     request: Request, resources: Needs, view: Sees, cursor: Cursor = None, limit: Limit = 100
 ) -> Response:
@@ -84,21 +80,21 @@ async def get_arbitrage(
     )
 
 
-@router.get("/digest", tags=["insights"], response_model=shapes.Digest, responses=problems(401, 403, 404))
+@router.get("/digest", tags=["insights"], responses=problems(401, 403, 404))
 async def get_latest_digest(request: Request, resources: Needs, view: Sees) -> Response:
     """The latest daily digest, made at 13:00 UTC. **basic**: without its arbitrage section. **free**: 403."""
     access.need_insights(view)
     return await ready(request, view, lambda: insights.digest_body(resources, view, None))
 
 
-@router.get("/digest/{day}", tags=["insights"], response_model=shapes.Digest, responses=problems(401, 403, 404))
+@router.get("/digest/{day}", tags=["insights"], responses=problems(401, 403, 404))
 async def get_digest(request: Request, resources: Needs, view: Sees, day: date) -> Response:
     """The digest of one day, as the latest one."""
     access.need_insights(view)
     return await ready(request, view, lambda: insights.digest_body(resources, view, day))
 
 
-@router.get("/markets", tags=["markets"], response_model=shapes.Markets, responses=problems(400, 401))
+@router.get("/markets", tags=["markets"], responses=problems(400, 401))
 async def get_markets(
     request: Request,
     resources: Needs,
@@ -121,9 +117,7 @@ async def get_markets(
     return await ready(request, view, lambda: markets.markets_body(resources, wanted, cursor, limit))
 
 
-@router.get(
-    "/markets/{platform}/{market_id}", tags=["markets"], response_model=shapes.OneMarket, responses=problems(401, 404)
-)
+@router.get("/markets/{platform}/{market_id}", tags=["markets"], responses=problems(401, 404))
 async def get_market(
     request: Request, resources: Needs, view: Sees, platform: shapes.Platform, market_id: MarketId
 ) -> Response:
@@ -134,8 +128,6 @@ async def get_market(
 @router.get(
     "/markets/{platform}/{market_id}/history",
     tags=["markets"],
-    response_model=shapes.History,
-    response_model_exclude_unset=True,
     responses=problems(400, 401, 404),
 )
 async def get_history(

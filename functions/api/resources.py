@@ -68,7 +68,7 @@ class Resources:
         if self._pool is None:
             async with self._opening:
                 if self._pool is None:
-                    self._pool = await db.make_pool(self.settings)
+                    self._pool = await db.make_pool(self.settings, leaves_nothing=True)
         if self._waiting >= _WAITING_MOST:
             raise DatabaseDown("too many are waiting for the database")
         self._waiting += 1
@@ -79,7 +79,10 @@ class Resources:
             self._waiting -= 1
 
     async def close(self) -> None:
-        if self._cache is not None:
-            await self._cache.close()
-        if self._pool is not None:
-            await self._pool.close()
+        """What was opened; used again, it is opened anew."""
+        cache, pool = self._cache, self._pool
+        self._cache = self._pool = None
+        if cache is not None:
+            await cache.close()
+        if pool is not None:
+            await pool.close()

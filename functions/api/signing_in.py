@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
+from starlette.background import BackgroundTask
 
 from api import shapes
-from api.accounts import Accounts
+from api.accounts import Accounts, Later
 from api.gate import Asked
 from api.insights import encode
 from api.limits import limits_by_tier
@@ -31,14 +32,20 @@ def told(value: Any, status: int = 200) -> Response:
     return Response(encode(value), status, {"cache-control": "no-store"}, "application/json")
 
 
-@router.post("/register", status_code=202, response_model=shapes.Said, responses=problems())
-async def register(desk: Desk, asked: Asks, body: shapes.Credentials, later: BackgroundTasks) -> shapes.Said:
+def mailed(later: Later) -> Response:
+    """The same for everyone, before the mail is sent."""
+    answer = told({"detail": _MAILED}, 202)
+    answer.background = BackgroundTask(later)
+    return answer
+
+
+@router.post("/register", status_code=202, responses=problems())
+async def register(desk: Desk, asked: Asks, body: shapes.Credentials) -> Response:
     """Opens an account (**free**) once the address is verified by the link that is mailed to it.
 
     The answer is the same whether the address has an account already or not.
     """
-    later.add_task(await desk.register(body.email, body.password, asked.client))
-    return shapes.Said(detail=_MAILED)
+    return mailed(await desk.register(body.email, body.password, asked.client))
 
 
 @router.post("/verify", status_code=204, responses=problems(400))
@@ -47,13 +54,13 @@ async def verify(desk: Desk, body: shapes.Token) -> None:
     await desk.verify(body.token)
 
 
-@router.post("/login", response_model=shapes.Tokens, responses=problems(401, 403))
+@router.post("/login", responses=problems(401, 403))
 async def login(desk: Desk, asked: Asks, body: shapes.Login) -> Response:
     """An access token (a JWT, half an hour) and a refresh token. Few tries a minute."""
     return told(await desk.login(body.email, body.password, asked.client))
 
 
-@router.post("/refresh", response_model=shapes.Tokens, responses=problems(401))
+@router.post("/refresh", responses=problems(401))
 async def refresh(desk: Desk, body: shapes.RefreshToken) -> Response:
     """New tokens for a refresh token, which is thereby used up. One that comes twice ends its session."""
     return told(await desk.refresh(body.refresh_token))
@@ -65,11 +72,10 @@ async def logout(desk: Desk, body: shapes.RefreshToken) -> None:
     await desk.logout(body.refresh_token)
 
 
-@router.post("/password/forgot", status_code=202, response_model=shapes.Said, responses=problems())
-async def forgot(desk: Desk, asked: Asks, body: shapes.Address, later: BackgroundTasks) -> shapes.Said:
+@router.post("/password/forgot", status_code=202, responses=problems())
+async def forgot(desk: Desk, asked: Asks, body: shapes.Address) -> Response:
     """Mails a link to set a new password, if the address has an account; the answer does not tell."""
-    later.add_task(await desk.forgot(body.email, asked.client))
-    return shapes.Said(detail=_MAILED)
+    return mailed(await desk.forgot(body.email, asked.client))
 
 
 @router.post("/password/reset", status_code=204, responses=problems(400))
@@ -78,7 +84,7 @@ async def reset(desk: Desk, body: shapes.NewPassword) -> None:
     await desk.reset(body.token, body.password)
 
 
-@router.get("/me", response_model=shapes.Account, responses=problems(401))
+@router.get("/me", responses=problems(401))
 async def me(desk: Desk, resources: Needs, caller: Who) -> Response:
     """Your account and tier."""
     found = await desk.me(caller)
@@ -91,19 +97,19 @@ async def delete(desk: Desk, asked: Asks, person: Person, body: shapes.Confirmat
     await desk.delete(person, body.password, asked.client)
 
 
-@router.get("/export", response_model=shapes.Export, responses=problems(401, 403))
+@router.get("/export", responses=problems(401, 403))
 async def export(desk: Desk, person: Person) -> Response:
     """All that is stored of you."""
     return told(await desk.export(person))
 
 
-@router.get("/keys", response_model=shapes.Keys, responses=problems(401, 403))
+@router.get("/keys", responses=problems(401, 403))
 async def get_keys(desk: Desk, person: Person) -> Response:
     """Your API keys, without the keys themselves. There are at most ten."""
     return told(await desk.keys(person))
 
 
-@router.post("/keys", status_code=201, response_model=shapes.MadeKey, responses=problems(401, 403, 409))
+@router.post("/keys", status_code=201, responses=problems(401, 403, 409))
 async def make_key(desk: Desk, person: Person, body: shapes.NewKey) -> Response:
     """A new API key, shown this once. Send it as a Bearer token; it reads as your tier does."""
     return told(await desk.make_key(person, body.name), 201)

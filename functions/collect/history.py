@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from core.detect.columns import Change, Column, make_column, merge
+from core.db import Connection
+from core.detect.columns import Change, Column, joined, make_column, merge, without
 from core.models import Platform
 from core.queries import history
 from core.runtime import Run
@@ -34,7 +35,7 @@ async def append(run: Run[CollectSettings], platform: Platform, changes: Sequenc
 async def rebuild(run: Run[CollectSettings], platform: Platform, since: datetime) -> None:
     """Makes the columns from `since` to now anew from stored snapshots: the past was filled in between them.
 
-    What retention has deleted stays as it was told when it was there.
+    What retention has deleted, of days or of markets that ended, stays as it was told when it was there.
     """
     async with run.transaction() as connection:
         raw_since = await history.raw_since(connection)
@@ -46,10 +47,22 @@ async def rebuild(run: Run[CollectSettings], platform: Platform, since: datetime
         columns = await _from_snapshots(run, platform, start, end, at)
         async with run.transaction() as connection:
             old = await history.columns_between(connection, platform, start, end, _timeout_s(run))
+            columns = await _with_trimmed(connection, old, columns)
             await history.delete_columns(connection, platform, [column.end for column in old])
             await history.insert_columns(connection, platform, columns)
         at = columns[-1].end if columns else at
     await _merge_hours(run, platform, since)
+
+
+async def _with_trimmed(connection: Connection, old: Sequence[Column], new: list[Column]) -> list[Column]:
+    """New columns of an hour, with what the old ones told of markets whose snapshots are gone."""
+    if not old:
+        return new
+    before = merge(old)
+    lost = without(before, await history.untrimmed(connection, before.numbers))
+    if not len(lost):
+        return new
+    return [joined(merge(new), lost) if new else lost]
 
 
 async def _from_snapshots(

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
-
-from collect import books, fees, history
+from collect import books, fees, history, prices
+from collect.prices import Prices
 from collect.venues import fail_if_all_down
 from core.detect.columns import Change
 from core.errors import VenueAnswerError, VenueError
@@ -27,7 +26,6 @@ from core.venues.lines import Lines, open_lines
 log = logging.getLogger(__name__)
 
 BATCH = 2_000
-PRICE_SHARDS = 8
 
 
 @dataclass(slots=True)
@@ -46,6 +44,7 @@ class Tally:
     missing: int = 0
     unlisted: int = 0
     fees: dict[str, Any] = field(default_factory=dict)
+    prices: Prices = field(default_factory=Prices)
     error: str | None = None
     control_error: str | None = None
 
@@ -77,7 +76,8 @@ async def run(run: Run[CollectSettings]) -> dict[str, Any]:
             raise tally
         tallies[platform] = tally
     fail_if_all_down({platform: tally.error for platform, tally in tallies.items() if tally.error})
-    cached = await _cache_prices(run)
+    whole = {platform: tally.prices for platform, tally in tallies.items() if not tally.error}
+    cached = await prices.publish(run, whole)
     read = await books.read_books(run)
     return {platform: tally.summary() for platform, tally in tallies.items()} | {"prices_cached": cached, "books": read}
 
@@ -186,6 +186,7 @@ async def _store(run: Run[CollectSettings], page: Page, tally: Tally, control: b
         tally.changed_status += await collecting.mark_staged_statuses(connection, run.now, listed=True)
         snapshots, changes = await collecting.insert_changed_snapshots(connection, run.now, every_s)
     tally.changes += changes
+    tally.prices.note(page.markets)
     tally.snapshots += snapshots
     tally.new_terms += len(fresh)
     tally.open += sum(_is_open(market) for market in page.markets)
@@ -193,19 +194,3 @@ async def _store(run: Run[CollectSettings], page: Page, tally: Tally, control: b
 
 def _is_open(market: Market) -> bool:
     return market.status == "open"
-
-
-async def _cache_prices(run: Run[CollectSettings]) -> bool:
-    """The latest prices as a few blobs in one round trip: a hosted Redis bills commands."""
-    async with run.transaction() as connection:
-        rows = await collecting.latest_prices(connection)
-    shards: list[dict[str, list[str | None]]] = [{} for _ in range(PRICE_SHARDS)]
-    for platform, market_id, *prices in rows:
-        shards[price_shard(market_id)][f"{platform}:{market_id}"] = prices
-    entries = {("prices", str(number)): orjson.dumps(shard) for number, shard in enumerate(shards)}
-    return await run.cache.put_many(entries, 2 * run.settings.collect_interval_s, renew=True)
-
-
-def price_shard(market_id: str) -> int:
-    """Which blob holds a market: the same on every host, unlike hash()."""
-    return sum(market_id.encode()) % PRICE_SHARDS

@@ -121,6 +121,7 @@ async def _delete_aged(run: Run[CollectSettings]) -> Counter[str]:
         "patterns": settings.pattern_days,
         "withheld_insights": settings.withheld_days,
         "arbitrage_opportunities": settings.arbitrage_days,
+        "arbitrage_lives": settings.arbitrage_days,
         "digests": settings.digest_days,
         "job_runs": settings.job_run_days,
     }

@@ -154,8 +154,8 @@ class Page:
 class OpenMarket:
     """A tradable market as analysis sees it. `fee_rate` None means that its taker fee is unknown.
 
-    `quoted_at` is when the venue last showed these prices, changed or not; `number` is the market's in the compact
-    history.
+    `quoted_at` is when the venue last showed these prices, changed or not, `fee_read_at` when it last said the fee;
+    `number` is the market's in the compact history.
     """
 
     platform: Platform
@@ -177,6 +177,7 @@ class OpenMarket:
     number: int = 0
     yes_label: str = "Yes"
     no_label: str = "No"
+    fee_read_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ JOBS: Mapping[str, Job] = {
 }
 
 RECORDING_S = 10
+_STOP_WITHIN_S = 30  # after which hosts kill anyway
 
 S = TypeVar("S", bound=Settings)
 
@@ -234,7 +235,7 @@ def cron_main(default_job: str, work: Mapping[str, Work[S]], kind: type[S], argv
     job = JOBS.get(name)
     settings = configured(kind)
     # A host that stops us gets an orderly end: the lease is given back and the run recorded.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _stop)
     try:
         with _hard_exit_after(None if job is None or job.deadline_s is None else job.deadline_s + 30):
             outcome = invoke(name, work, settings)
@@ -248,19 +249,28 @@ def cron_main(default_job: str, work: Mapping[str, Work[S]], kind: type[S], argv
     return 0
 
 
+def _stop(*_: object) -> None:
+    """An orderly end, and a hard one where a library lost the cancellation on its way."""
+    timer = threading.Timer(_STOP_WITHIN_S, _give_up, ["told to stop, and did not"])
+    timer.daemon = True
+    timer.start()
+    signal.raise_signal(signal.SIGINT)
+
+
+def _give_up(said: str) -> None:
+    sys.stderr.write(f"{said}\n")
+    sys.stderr.flush()
+    os._exit(3)
+
+
 @contextmanager
 def _hard_exit_after(seconds: float | None) -> Iterator[None]:
     """No scheduler we run on kills a stuck run, and a stuck one would block all that follow."""
 
-    def give_up() -> None:
-        sys.stderr.write("hard deadline passed\n")
-        sys.stderr.flush()
-        os._exit(3)
-
     if seconds is None:
         yield
         return
-    timer = threading.Timer(seconds, give_up)
+    timer = threading.Timer(seconds, _give_up, ["hard deadline passed"])
     timer.daemon = True
     timer.start()
     try:

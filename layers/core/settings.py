@@ -54,7 +54,8 @@ def _origin(value: str) -> str:
 class Settings(BaseSettings):
     """What every function reads. Empty variables count as unset."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+    # Deferred: a function builds only the settings that it loads.
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, defer_build=True)
 
     environment: Environment = "development"
     log_level: LogLevel = "INFO"
@@ -162,7 +163,14 @@ class AnalyzeSettings(CollectSettings):
     ai_budget_usd_per_day: float = Field(default=0.50, ge=0, le=10_000)
     max_quote_age_s: float = Field(default=1_800.0, gt=0, le=86_400)
     analyze_score_threshold: int = Field(default=50, ge=0, le=100)
+    analyze_score_margin: int = Field(
+        default=10, ge=0, le=100, description="below the threshold, before a pattern ends"
+    )
     analyze_max_insights: int = Field(default=20, ge=0, le=2_000)
+    rate_moment_days: int = Field(
+        default=90, ge=7, le=3_650, description="of history that base rates are measured from"
+    )
+    base_rate_days: int = Field(default=365, ge=1, le=36_500)
     arbitrage_min_edge_pct: float = Field(default=2.0, ge=0, le=100)
     arbitrage_max_book_age_s: float = Field(default=30.0, gt=0, le=600)
 

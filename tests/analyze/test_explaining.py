@@ -69,7 +69,7 @@ async def explain(run: Any, market: OpenMarket = MARKET) -> dict[str, Any]:
             market.no_label,
             NOW,
         )
-    return await explaining.explain(run, [PATTERN], [market], FAIR)
+    return await explaining.explain(run, [PATTERN], [market], FAIR, {})
 
 
 @pytest.mark.parametrize("closed", [timedelta(0), timedelta(seconds=1), timedelta(days=400)])

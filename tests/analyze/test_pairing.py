@@ -28,6 +28,10 @@ async def pair(run: Run[AnalyzeSettings]) -> pairing.Paired:
     return await pairing.pair(run, markets)
 
 
+def quoted(paired: pairing.Paired) -> int:
+    return paired.counts["same"]
+
+
 async def execute(run: Run[AnalyzeSettings], statement: str) -> None:
     async with run.transaction() as connection:
         await connection.execute(statement)
@@ -97,11 +101,8 @@ async def test_what_is_quoted_again_keeps_the_time_when_it_was_first_seen(make_r
     first = await make_run("analyze", NOW, **off)
     published = (await pipeline.run(first))["arbitrage"]["published"]
     later = await make_run("analyze", NOW + timedelta(minutes=10), **off)
-    assert (await pipeline.run(later))["arbitrage"] == {
-        "published": published,
-        "withdrawn": 0,
-        "not_shown": (await pair(later)).not_shown,
-    }
+    summary = (await pipeline.run(later))["arbitrage"]
+    assert (summary["published"], summary["withdrawn"]) == (published, 0)
     alive = await rows(later, "SELECT * FROM arbitrage_opportunities WHERE status = 'active'")
     assert len(alive) == published > 0
     assert {(row["first_seen_at"], row["quoted_at"]) for row in alive} == {(NOW, later.now)}
@@ -116,7 +117,7 @@ async def test_what_is_gone_is_withdrawn_and_what_is_over_has_expired(make_run: 
         """UPDATE arbitrage_opportunities SET expires_at = quoted_at + interval '1 minute'
         WHERE id = (SELECT min(id::text)::uuid FROM arbitrage_opportunities)""",
     )
-    outside.plan_venues(orderbook_401=True)
+    outside.plan_venues(venue="all", down=True)
     later = await make_run("analyze", NOW + timedelta(minutes=10), **off)
     assert (await pipeline.run(later))["arbitrage"]["withdrawn"] == published
     ended = await rows(later, "SELECT status, withdrawn_at FROM arbitrage_opportunities")
@@ -139,22 +140,28 @@ async def test_with_an_unknown_fee_nothing_is_shown(make_run: MakeRun, outside: 
     await execute(run, statement)
     paired = await pair(run)
     assert paired.opportunities == []
-    assert paired.not_shown == {"fee unknown": paired.counts["same"]}
+    assert paired.not_shown["fee unknown"] == quoted(paired) > 0
 
 
-async def test_a_book_behind_a_key_is_no_book(make_run: MakeRun, outside: Outside) -> None:
+async def test_where_books_need_a_key_the_listings_best_price_stands_in_and_limits_the_size(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    whole = (await pair(await make_run("analyze", NOW, **outside.settings()))).opportunities
     outside.plan_venues(orderbook_401=True)
-    paired = await pair(await make_run("analyze", NOW, **outside.settings()))
-    assert paired.opportunities == []
-    assert paired.not_shown == {"no book": paired.counts["same"]}
+    opportunities = (await pair(await make_run("analyze", NOW, **outside.settings()))).opportunities
+    assert opportunities
+    sizes = {opportunity["bundle_key"]: opportunity["shares"] for opportunity in whole}
+    for opportunity in opportunities:
+        assert [leg["top_only"] for leg in opportunity["legs"]] == [True, False]
+        assert any("size limited to the best price in its listing" in risk for risk in opportunity["risks"])
+        assert opportunity["shares"] <= sizes[opportunity["bundle_key"]]
 
 
 async def test_a_market_without_a_token_has_no_book(make_run: MakeRun, outside: Outside) -> None:
     run = await make_run("analyze", NOW, **outside.settings())
     await execute(run, "UPDATE markets SET yes_token = NULL")
     paired = await pair(run)
-    assert paired.not_shown == {"no book": paired.counts["same"]}
-    assert paired.counts["same"] > 0
+    assert paired.not_shown["no book"] == quoted(paired) > 0
 
 
 async def test_books_that_take_too_long_are_not_of_one_moment(make_run: MakeRun, outside: Outside) -> None:
@@ -162,7 +169,7 @@ async def test_books_that_take_too_long_are_not_of_one_moment(make_run: MakeRun,
     run = await make_run("analyze", NOW, **outside.settings(), arbitrage_max_book_age_s=0.2)
     paired = await pair(run)
     assert paired.opportunities == []
-    assert paired.not_shown == {"books read too far apart": paired.counts["same"]}
+    assert paired.not_shown["books read too far apart"] == quoted(paired) > 0
 
 
 @pytest.mark.parametrize("venue", ["kalshi", "polymarket", "all"])
@@ -173,11 +180,11 @@ async def test_a_venue_that_fails_while_quoting_does_not_fail_the_job(
     outside.plan_venues(venue=venue, **fault)
     run = await make_run("analyze", NOW, **outside.settings(), ai_analysis_enabled=False)
     summary = await pipeline.run(run)
-    assert summary["arbitrage"]["not_shown"] == {"book could not be read": summary["pairs"]["same"]}
+    assert summary["arbitrage"]["not_shown"]["book could not be read"] >= summary["pairs"]["same"]
     assert summary["patterns"] > 0
-    assert [record.getMessage() for record in caplog.records if record.name == "analyze.quoting"] == [
+    assert {record.getMessage() for record in caplog.records if record.name == "analyze.quoting"} == {
         "books could not be read"
-    ]
+    }
 
 
 async def test_an_edge_below_the_minimum_is_counted_and_not_shown(make_run: MakeRun, outside: Outside) -> None:
@@ -194,7 +201,8 @@ async def test_rules_that_pay_differently_are_counted_and_never_priced(make_run:
     assert paired.opportunities == []
     assert paired.gaps == []
     assert paired.fair == {}
-    assert paired.not_shown == {"settlement rules differ": paired.counts["same"]}
+    assert paired.not_shown == {"settlement rules differ": paired.counts["blocked"]}
+    assert paired.counts["blocked"] > paired.counts["same"] == 0
 
 
 async def test_the_fair_price_of_a_market_is_the_middle_of_the_other_venues_book(
@@ -206,16 +214,16 @@ async def test_the_fair_price_of_a_market_is_the_middle_of_the_other_venues_book
     async with run.transaction() as connection:
         markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
     by_key = {(market.platform, market.market_id): market for market in markets}
-    stored = await rows(run, "SELECT * FROM pairs")
+    stored = await rows(run, "SELECT * FROM pairs WHERE may_be_priced")
     assert stored
     for row in stored:
-        assert row["same_side"]
         legs = ("kalshi", row["kalshi_market_id"]), ("polymarket", row["polymarket_market_id"])
         for key, other in (legs, legs[::-1]):
             yes, no = by_key[other].yes_price, by_key[other].no_price  # type: ignore[index]
             assert yes is not None
             assert no is not None
-            assert paired.fair[key] == (yes + 1 - no) / 2
+            middle = (yes + 1 - no) / 2
+            assert paired.fair[key] == (middle if row["same_side"] else 1 - middle)
     assert len(paired.fair) == 2 * len(stored)
     assert {(gap.platform, gap.market_id) for gap in paired.gaps} <= set(paired.fair)
 
@@ -249,9 +257,12 @@ async def test_a_pair_is_stored_once_and_again_only_when_its_verdict_changed(
     later = await make_run("analyze", NOW + timedelta(minutes=15), **outside.settings())
     await pair(later)
     assert {row["decided_at"] for row in await rows(later, "SELECT decided_at FROM pairs")} == {NOW}
-    await execute(later, "UPDATE markets SET rules = 'Void if anyone dies.' WHERE platform = 'kalshi'")
+    await execute(
+        later,
+        "UPDATE markets SET rules = 'Void if anyone dies.', terms_digest = terms_digest + 1 WHERE platform = 'kalshi'",
+    )
     await pair(later)
-    stored = await rows(later, "SELECT settlement_risk, decided_at FROM pairs")
+    stored = await rows(later, "SELECT settlement_risk, decided_at FROM pairs WHERE is_match")
     assert {(row["settlement_risk"], row["decided_at"]) for row in stored} == {("BLOCK", later.now)}
 
 

@@ -2,63 +2,81 @@
 
 from __future__ import annotations
 
-import asyncio
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from analyze import pairing
+from analyze import pairing, pipeline, quoting
+from core.arbitrage.bundles import best_bundle
+from core.arbitrage.plans import of_pair
+from core.match.claims import read_claim
+from core.match.verdict import Verdict, judge
+from core.match.weights import ALIKE
+from core.models import Book, Level, OpenMarket, Platform
 from core.queries import analyzing
-from tests.analyze.conftest import NOW, MakeRun, Outside
+from tests.analyze.conftest import NOW, MakeRun, Outside, rows
 from tests.conftest import served
 
 pytestmark = pytest.mark.usefixtures("collected")
 
-PAIRS = 6
+PAIRS = 8
+ONE = Decimal(1)
 
 
 class Books:
-    """Both venues' books: what YES costs on Kalshi and what NO costs on Polymarket, nothing else on offer."""
+    """Both venues' books: what YES costs on Kalshi and what NO costs on Polymarket; the other sides are too dear."""
 
     def __init__(self, kalshi: tuple[str, str], polymarket: tuple[str, str], status: int = 200) -> None:
         self.kalshi, self.polymarket, self.status = kalshi, polymarket, status
+        self.polymarket_ask: str | None = "0.9999"
         self.asked = 0
-        self.under_way = 0
-        self.most_at_once = 0
 
     def app(self) -> Starlette:
-        return Starlette(routes=[Route("/markets/{ticker}/orderbook", self.orderbook), Route("/book", self.book)])
+        return Starlette(
+            routes=[
+                Route("/markets/orderbooks", self.orderbooks),
+                Route("/books", self.books, methods=["POST"]),
+            ]
+        )
 
-    async def orderbook(self, _: Request) -> Response:
+    async def orderbooks(self, request: Request) -> Response:
         price, size = self.kalshi
-        self.under_way += 1
-        self.most_at_once = max(self.most_at_once, self.under_way)
-        await asyncio.sleep(0.05)
-        self.under_way -= 1
-        bids = [[str(1 - Decimal(price)), size]]
-        return self._answer({"orderbook_fp": {"yes_dollars": [], "no_dollars": bids}})
+        book = {"yes_dollars": [["0.0001", "9000"]], "no_dollars": [[str(1 - Decimal(price)), size]]}
+        tickers = request.query_params.getlist("tickers")
+        return self._answer({"orderbooks": [{"ticker": ticker, "orderbook_fp": book} for ticker in tickers]})
 
-    async def book(self, _: Request) -> Response:
+    async def books(self, request: Request) -> Response:
         price, size = self.polymarket
-        return self._answer({"bids": [{"price": str(1 - Decimal(price)), "size": size}], "asks": []})
+        bids = [{"price": str(1 - Decimal(price)), "size": size}]
+        asks = [{"price": self.polymarket_ask, "size": "9000"}] if self.polymarket_ask else []
+        tokens = [asked["token_id"] for asked in await request.json()]
+        return self._answer([{"asset_id": token, "bids": bids, "asks": asks} for token in tokens])
 
-    def _answer(self, body: dict[str, Any]) -> Response:
+    def _answer(self, body: Any) -> Response:
         self.asked += 1
         return JSONResponse(body, self.status)
 
 
 async def paired(make_run: MakeRun, outside: Outside, books: Books) -> pairing.Paired:
     with served(books.app()) as url:
-        given = outside.settings() | {"kalshi_base_url": url, "polymarket_clob_url": url}
-        run = await make_run("analyze", NOW, **given)
+        run = await make_run("analyze", NOW, **at(outside, url))
         async with run.transaction() as connection:
             markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
-        return await pairing.pair(run, markets)
+        found = await pairing.pair(run, markets)
+    del found.not_shown["settlement rules differ"]  # pairs that no book is read for
+    return found
+
+
+def at(outside: Outside, url: str) -> dict[str, Any]:
+    return outside.settings() | {"kalshi_base_url": url, "polymarket_clob_url": url}
 
 
 async def test_a_limit_is_as_fine_as_the_books_own_tick(make_run: MakeRun, outside: Outside) -> None:
@@ -92,15 +110,197 @@ async def test_what_is_no_opportunity_is_counted_under_its_reason(
     assert found.not_shown == {reason: PAIRS}
 
 
-async def test_pairs_are_quoted_side_by_side(make_run: MakeRun, outside: Outside) -> None:
+async def test_all_books_of_a_venue_are_read_in_one_request(make_run: MakeRun, outside: Outside) -> None:
     books = Books(("0.4", "1000"), ("0.4", "1000"))
-    await paired(make_run, outside, books)
-    assert books.asked == 2 * PAIRS
-    assert books.most_at_once > 1
+    assert len((await paired(make_run, outside, books)).opportunities) == PAIRS
+    assert books.asked == 2
 
 
 async def test_a_venue_that_is_down_is_not_asked_for_every_pair(make_run: MakeRun, outside: Outside) -> None:
     books = Books(("0.4", "1000"), ("0.4", "1000"), status=503)
     found = await paired(make_run, outside, books)
     assert found.not_shown == {"book could not be read": PAIRS}
-    assert books.asked < 2 * PAIRS
+    assert books.asked == 2
+
+
+async def test_each_size_is_told_and_the_largest_above_the_minimum_comes_first(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    found = await paired(make_run, outside, Books(("0.4", "5000"), ("0.4", "5000")))
+    for opportunity in found.opportunities:
+        assert [size["budget_usd"] for size in opportunity["sizes"]] == [100, 1_000, None]
+        small, middle, most = opportunity["sizes"]
+        # Two more: an order's fees are rounded up, so one more share may cost less than its share of the cost.
+        assert small["cost_usd"] <= 100 < small["cost_usd"] * (small["shares"] + 2) / small["shares"]
+        assert middle["cost_usd"] <= 1_000
+        assert most["shares"] == float(opportunity["shares"]) == 5_000
+        assert opportunity["settles_at"] > NOW
+        days = Decimal((opportunity["settles_at"] - NOW).total_seconds()) / 86_400
+        yearly = opportunity["edge_percentage"] * 365 / max(days, Decimal(1))
+        assert abs(yearly - opportunity["annualised_percentage"]) < Decimal("0.1")
+
+
+async def test_each_leg_tells_its_fee_when_that_was_read_and_when_its_book_was(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    for opportunity in (await paired(make_run, outside, Books(("0.4", "1000"), ("0.4", "1000")))).opportunities:
+        assert [leg["platform"] for leg in opportunity["legs"]] == ["kalshi", "polymarket"]
+        for leg in opportunity["legs"]:
+            assert Decimal(leg["fee_rate"]) >= 0
+            assert NOW - timedelta(hours=1) <= leg["fee_read_at"] <= NOW
+            assert leg["book_read_at"] == NOW
+            assert not leg["top_only"]
+        legs = opportunity["legs"]
+        taken = sum((Decimal(leg["cost_usd"]) + Decimal(leg["fee_usd"]) for leg in legs), Decimal(0))
+        assert taken.quantize(Decimal("0.0001")) == opportunity["cost_usd"]
+
+
+def made(platform: Platform, yes: Decimal, no: Decimal) -> OpenMarket:
+    """A market without fees whose listed asks are these."""
+    return OpenMarket(
+        platform, platform[0].upper(), None, "Rain?", None, NOW + timedelta(days=30), "1", False, None, yes, no, None,
+        None, NOW, Decimal(0), Decimal(1), fee_read_at=NOW,
+    )  # fmt: skip
+
+
+PRICES = st.decimals("0.01", "0.99", places=2)
+
+
+@given(
+    st.sampled_from(["identity", "complement", "subset", "superset", "disjoint", "overlap", "none"]),
+    st.lists(PRICES, min_size=4, max_size=4),
+)
+def test_no_quoted_pair_loses_in_an_outcome_that_its_verdict_allows(relation: str, asks: list[Decimal]) -> None:
+    """An inverted polarity is never shown: whatever would be bought at any books pays more than it costs."""
+    allowed = {
+        "identity": {(True, True), (False, False)},
+        "complement": {(True, False), (False, True)},
+        "subset": {(True, True), (True, False), (False, False)},
+        "superset": {(True, True), (False, True), (False, False)},
+        "disjoint": {(True, False), (False, True), (False, False)},
+    }.get(relation, set())
+    markets = [made("kalshi", asks[0], asks[1]), made("polymarket", asks[2], asks[3])]
+    books = {
+        (m.platform, m.market_id): Book(m.platform, m.market_id, (Level(yes, ONE),), (Level(no, ONE),), NOW)
+        for m, yes, no in zip(markets, asks[::2], asks[1::2], strict=True)
+    }
+    for plan in of_pair(relation, relation != "complement", "K", "P"):
+        bundle = best_bundle(quoting.legs_of(plan, markets, books))
+        if bundle is None:
+            continue
+        for k, p in allowed:
+            payout = plan.payout({("kalshi", "K"): k, ("polymarket", "P"): p})
+            assert payout * bundle.shares - bundle.cost_usd >= bundle.net_edge_usd > 0
+    assert allowed or not of_pair(relation, True, "K", "P")
+
+
+@pytest.mark.parametrize(
+    ("kalshi", "polymarket", "possible"),
+    [
+        ("Will Bitcoin be above $90,000?", "Will Bitcoin be above $95,000?", {(1, 1), (1, 0), (0, 0)}),
+        ("Will Bitcoin be above $95,000?", "Will Bitcoin be above $90,000?", {(1, 1), (0, 1), (0, 0)}),
+        ("Will Acme sign a deal by Dec 3, 2026?", "Acme signs a deal by December 1, 2026?", {(1, 1), (1, 0), (0, 0)}),
+        ("Will Acme sign a deal by Dec 1, 2026?", "Acme signs a deal by December 3, 2026?", {(1, 1), (0, 1), (0, 0)}),
+        ("Will Bitcoin be above $90,000?", "Will Bitcoin be $90,000 or below?", {(1, 0), (0, 1)}),
+        ("Will Oslo reach 30 degrees Celsius?", "Oslo hits 86°F?", {(1, 1), (0, 0)}),
+    ],
+)
+def test_what_is_judged_of_titles_is_bought_the_right_way_round(
+    kalshi: str, polymarket: str, possible: set[tuple[int, int]]
+) -> None:
+    """From titles to legs: in every outcome that the titles leave possible, a share of each pays its dollar."""
+    closes = NOW + timedelta(days=12)
+    claims = read_claim(kalshi, closes, "Yes"), read_claim(polymarket, closes, "Yes")
+    verdict = judge("K", "P", *claims, ALIKE)
+    plans = of_pair(verdict.relation, verdict.same_side, "K", "P")
+    assert plans, verdict
+    for plan in plans:
+        for k, p in possible:
+            assert plan.payout({("kalshi", "K"): bool(k), ("polymarket", "P"): bool(p)}) >= plan.pays
+
+
+async def test_a_complement_is_bought_as_the_same_side_on_both_venues(make_run: MakeRun, outside: Outside) -> None:
+    """Kalshi's YES at 40 cents and Polymarket's at 41: of a complement one of the two pays."""
+    books = Books(("0.4", "1000"), ("0.4", "1000"))
+    books.polymarket_ask = "0.41"
+    with served(books.app()) as url:
+        run = await make_run("analyze", NOW, **at(outside, url))
+        async with run.transaction() as connection:
+            markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
+        ours = next(m for m in markets if m.platform == "kalshi")
+        other = next(m for m in markets if m.platform == "polymarket")
+        same = Verdict(ours.market_id, other.market_id, "complement", 0.64, "CAUTION", (), same_side=False)
+        books.polymarket = ("0.595", "1000")
+        found, _ = await quoting.quote(run, [(same, (ours, other))])
+    (opportunity,) = found
+    assert [leg["side"] for leg in opportunity["legs"]] == ["YES", "YES"]
+    assert [leg["limit_price"] for leg in opportunity["legs"]] == ["0.4", "0.41"]
+
+
+@pytest.mark.parametrize(
+    ("yes", "no", "lacks"), [("0.5", "0.49", "fees"), ("0.6", "0.5", "price"), ("0.4", "0.4", "depth")]
+)
+async def test_a_near_miss_says_what_it_lacks_and_at_which_price_it_would_clear(
+    make_run: MakeRun, outside: Outside, yes: str, no: str, lacks: str
+) -> None:
+    books = Books((yes, "3" if lacks == "depth" else "1000"), (no, "1000"))
+    with served(books.app()) as url:
+        run = await make_run("analyze", NOW, **at(outside, url))
+        async with run.transaction() as connection:
+            markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
+        await pairing.pair(run, markets)
+    near = await rows(run, "SELECT * FROM arbitrage_near_misses ORDER BY bundle_key")
+    assert len(near) == PAIRS
+    for miss in near:
+        assert miss["lacks"] == lacks
+        assert {leg["side"] for leg in miss["legs"]} == {"YES", "NO"}
+        assert "if both venues settle alike" in miss["description"]
+        for leg in miss["legs"] if lacks != "depth" else ():
+            assert Decimal(leg["clears_at"]) < Decimal(leg["ask"])
+
+
+async def test_a_pair_that_settlement_blocks_is_never_shown_whoever_hands_it_over(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    books = Books(("0.4", "1000"), ("0.4", "1000"))
+    with served(books.app()) as url:
+        run = await make_run("analyze", NOW, **at(outside, url))
+        async with run.transaction() as connection:
+            markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
+        ours = next(m for m in markets if m.platform == "kalshi")
+        other = next(m for m in markets if m.platform == "polymarket")
+        blocked = Verdict(ours.market_id, other.market_id, "identity", 0.64, "BLOCK", ("a death clause",))
+        found, not_shown = await quoting.quote(run, [(blocked, (ours, other))])
+    assert (found, not_shown) == ([], {"rules do not allow it": 1})
+    (miss,) = await rows(run, "SELECT * FROM arbitrage_near_misses")
+    assert (miss["lacks"], miss["reason"]) == ("rules", "a death clause")
+
+
+async def test_a_life_ends_with_what_this_runs_books_said_of_it(make_run: MakeRun, outside: Outside) -> None:
+    off = {"ai_analysis_enabled": False}
+    for step, (kalshi, polymarket, status) in enumerate(
+        [("0.4", "0.4", 200), ("0.4", "0.4", 200), ("0.5", "0.49", 200), ("0.4", "0.4", 200), ("0.4", "0.4", 503)]
+    ):
+        books = Books((kalshi, "1000"), (polymarket, "1000"), status)
+        with served(books.app()) as url:
+            run = await make_run("analyze", NOW + step * timedelta(minutes=2), **at(outside, url), **off)
+            await pipeline.run(run)
+    lives = await rows(run, "SELECT * FROM arbitrage_lives WHERE opportunity_type = 'CROSS_PLATFORM' ORDER BY id")
+    told = {(life["quotes"], life["ended_because"], life["half_at"] is None) for life in lives}
+    assert told == {(2, "no edge after fees", False), (1, "book could not be read", True)}
+    assert len(lives) == 2 * PAIRS
+
+
+async def test_a_book_with_one_side_only_is_not_shown(make_run: MakeRun, outside: Outside) -> None:
+    books = Books(("0.4", "1000"), ("0.4", "1000"))
+    books.polymarket_ask = None
+    assert (await paired(make_run, outside, books)).not_shown == {"one-sided book": PAIRS}
+
+
+async def test_a_fee_that_was_read_too_long_ago_is_not_used(make_run: MakeRun, outside: Outside) -> None:
+    run = await make_run("analyze", NOW)
+    async with run.transaction() as connection:
+        await connection.execute("UPDATE series_fees SET read_at = read_at - interval '2 days'")
+    found = await paired(make_run, outside, Books(("0.4", "1000"), ("0.4", "1000")))
+    assert found.opportunities == []
+    assert found.not_shown == {"fee read too long ago": PAIRS}

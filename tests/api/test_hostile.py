@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -25,7 +26,7 @@ async def test_a_body_of_ten_megabytes_is_refused_unread(api: Api) -> None:
 async def test_a_body_without_a_length_is_counted_as_it_comes(api: Api) -> None:
     sent = 0
 
-    async def endless() -> object:
+    async def endless() -> AsyncIterator[bytes]:
         nonlocal sent
         while True:
             sent += 10_000

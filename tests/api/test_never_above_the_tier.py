@@ -175,3 +175,4 @@ async def test_no_field_id_or_count_above_the_callers_tier(
         insights, arbitrage = world.may_see(tier, None)
         assert sorted(ids(body, "insights")) == sorted(insights), "with nothing cached the answer is exact"
         assert sorted(ids(body, "arbitrage")) == sorted(arbitrage)
+    await world.api.app.state.resources.close()

@@ -274,11 +274,11 @@ async def test_requests_are_counted_over_all_replicas_and_the_headers_are_true(m
 async def test_a_permit_is_leased_in_batches_and_none_is_taken_twice() -> None:
     class Counter:
         def __init__(self) -> None:
-            self.asked, self.total = 0, 0
+            self.asked, self.totals = 0, dict[str, int]()
 
         async def add(self, counter: str, amount: int, ttl_s: int) -> int:
             self.asked += 1
-            self.total = total = self.total + amount
+            self.totals[counter] = total = self.totals.get(counter, 0) + amount
             await asyncio.sleep(0)
             return total
 

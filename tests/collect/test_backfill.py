@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,14 +15,12 @@ from starlette.responses import JSONResponse, Response
 from collect import backfill, sweep, upkeep
 from core.errors import JobFailed
 from core.models import PLATFORMS, Market
-from core.runtime import Run
-from core.settings import CollectSettings
+from tests.collect.conftest import MakeRun
 from tests.conftest import NOW
 from tests.core.making import make_market
 from tests.core.storing import store
 from tests.core.wire import Replay, telling
 
-MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 OPEN_ONLY = {"backfill_settled_days": 0}
 SETTLED = {"backfill_settled_days": 3, "backfill_settled_per_day": 6, "backfill_settled_min_volume": 100}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,27 +11,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from collect import books as work
-from collect import sweep
 from core import db
 from core.models import PLATFORMS, Book, Pattern, Platform
 from core.queries import analyzing, books, collecting
-from core.runtime import Run
-from core.settings import CollectSettings
+from tests.collect.conftest import QUARTER, Collect, MakeRun
 from tests.conftest import NOW
 from tests.core.making import make_market
 from tests.core.wire import Replay, telling
-
-MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
-QUARTER = timedelta(minutes=15)
-Collect = Callable[..., Awaitable[dict[str, Any]]]
-
-
-@pytest.fixture
-def collect(make_run: MakeRun, replay: Replay) -> Collect:
-    async def once(**settings: Any) -> dict[str, Any]:
-        return await sweep.run(await make_run("collect", replay.now, **(replay.settings | settings)))
-
-    return once
 
 
 async def louden(pool: db.Pool, most: int = 30) -> dict[Platform, set[str]]:

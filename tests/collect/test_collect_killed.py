@@ -23,7 +23,7 @@ from tests.collect.killing import Copies, content, finished, killed
 from tests.conftest import NOW
 from tests.core.wire import Replay, replaying
 
-KILLS = 15
+KILLS = 30
 LATENCIES_S = {"kalshi": 0.02, "polymarket": 0.15}  # so that one venue is stored while the other is being read
 THIRD = NOW.replace(minute=30)
 SECOND, FIRST = THIRD - timedelta(minutes=15), THIRD - timedelta(hours=1)

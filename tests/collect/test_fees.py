@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
-import pytest
-
-from collect import sweep
 from core import db
 from core.queries import analyzing
-from core.runtime import Run
-from core.settings import CollectSettings
+from tests.collect.conftest import QUARTER, Collect
 from tests.conftest import NOW
 from tests.core.wire import Replay
-
-MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
-QUARTER = timedelta(minutes=15)
-Collect = Callable[..., Awaitable[dict[str, Any]]]
-
-
-@pytest.fixture
-def collect(make_run: MakeRun, replay: Replay) -> Collect:
-    async def once(**settings: Any) -> dict[str, Any]:
-        return await sweep.run(await make_run("collect", replay.now, **(replay.settings | settings)))
-
-    return once
 
 
 def wire(moment: datetime) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,15 +11,16 @@ import pytest
 
 from analyze.detecting import HOURS, read_history
 from collect import backfill, history, sweep
+from core.detect.columns import Column, merge
 from core.models import PLATFORMS
 from core.queries import analyzing
+from core.queries.history import columns_between as read
 from core.runtime import Run
 from core.settings import CollectSettings
+from tests.collect.conftest import QUARTER, MakeRun
 from tests.conftest import NOW
 from tests.core.wire import Replay
 
-MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
-QUARTER = timedelta(minutes=15)
 START = NOW.replace(minute=0)
 
 
@@ -127,3 +127,41 @@ async def test_columns_of_a_time_whose_snapshots_are_deleted_stay(make_run: Make
         await history.rebuild(later, platform, run.now - timedelta(days=1))
     assert await pool.fetch("SELECT * FROM history_columns WHERE ended_at = $1", run.now) == before
     assert len(before) == 2
+
+
+async def test_what_columns_tell_of_markets_that_were_trimmed_stays_when_they_are_made_anew(
+    make_run: MakeRun, replay: Replay, pool: Any
+) -> None:
+    first = await collect(make_run, replay, START - timedelta(days=3, minutes=15))
+    await collect(make_run, replay, START - timedelta(days=3))
+    run = await collect(make_run, replay, START)
+    before = await pool.fetch("SELECT platform, ended_at, markets FROM history_columns ORDER BY 1, 2")
+    trimmed = [row["number"] for row in await pool.fetch("SELECT number FROM markets WHERE number % 3 = 0")]
+    forgotten = [row["number"] for row in await pool.fetch("SELECT number FROM markets WHERE number % 3 = 1")]
+    await pool.execute(
+        "DELETE FROM market_snapshots s USING markets m WHERE m.number = ANY($1) AND "
+        "(s.platform, s.market_id) = (m.platform, m.market_id)",
+        trimmed + forgotten,
+    )
+    await pool.execute("UPDATE markets SET trimmed_at = $2 WHERE number = ANY($1)", trimmed, run.now)
+    await pool.execute(
+        "DELETE FROM market_latest l USING markets m WHERE m.number = ANY($1) AND "
+        "(l.platform, l.market_id) = (m.platform, m.market_id)",
+        forgotten,
+    )
+    await pool.execute("DELETE FROM markets WHERE number = ANY($1)", forgotten)
+    told = {}
+    for platform in PLATFORMS:
+        async with run.transaction() as connection:
+            told[platform] = await read(connection, platform, first.now - QUARTER, run.now, 10)
+        for _ in range(2):
+            await history.rebuild(run, platform, first.now - timedelta(hours=1))
+        async with run.transaction() as connection:
+            again = await read(connection, platform, first.now - QUARTER, run.now, 10)
+        assert changes(merge(again)) == changes(merge(told[platform]))
+        assert set(trimmed + forgotten) & set(merge(again).numbers.tolist())
+    assert len(before) == 6
+
+
+def changes(column: Column) -> list[tuple[int, int, int]]:
+    return list(zip(column.numbers.tolist(), column.before.tolist(), column.after.tolist(), strict=True))

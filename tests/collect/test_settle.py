@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,13 +19,12 @@ from core import db
 from core.errors import JobFailed
 from core.models import PLATFORMS
 from core.queries import collecting
-from core.runtime import Run, run_job
+from core.runtime import run_job
 from core.settings import CollectSettings
+from tests.collect.conftest import MakeRun
 from tests.conftest import NOW
 from tests.core.making import make_market
 from tests.core.wire import Replay, Told, telling
-
-MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.collect.killing import Copies, content, finished, killed
 from tests.conftest import NOW
 from tests.core.wire import Replay, replaying
 
-KILLS, IN_A_ROW = 15, 3  # of each job, and before one whole run at most
+KILLS, IN_A_ROW = 30, 3  # of each job, and before one whole run at most
 COLLECTED_AT = NOW - timedelta(days=2)
 # Markets and the venues' latency: enough that most moments fall into the work and not into the start of Python.
 PLANS = {"settle": (1_200, 0.05), "backfill": (160, 0.01)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -13,8 +14,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from collect import sweep
-from collect.sweep import price_shard
+from collect import prices, sweep
 from core.cache import make_cache
 from core.errors import JobFailed
 from core.models import PLATFORMS
@@ -22,11 +22,9 @@ from core.queries import jobs
 from core.runtime import Run
 from core.settings import CollectSettings
 from local.upstash import make_app as make_rest
+from tests.collect.conftest import QUARTER, Collect, MakeRun
 from tests.conftest import NOW, served
 from tests.core.wire import Replay, collect_settings, telling
-
-MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
-QUARTER = timedelta(minutes=15)
 
 
 @pytest.fixture
@@ -47,9 +45,6 @@ async def record_ok(run: Run[CollectSettings]) -> None:
         run_id = str(uuid4())
         await jobs.insert_run(connection, run_id, "collect", "test", run.now)
         await jobs.mark_run_ended(connection, run_id, run.now, 1, {}, None)
-
-
-Collect = Callable[..., Awaitable[dict[str, Any]]]
 
 
 async def test_the_first_run_stores_all_that_is_listed(collect: Collect, replay: Replay, pool: Any) -> None:
@@ -235,6 +230,7 @@ async def test_a_venue_that_stumbles_now_and_then_is_read_whole(collect: Collect
 async def test_prices_are_cached_in_blobs_and_found_by_their_shard(
     collect: Collect, replay: Replay, pool: Any, valkey_url: str
 ) -> None:
+    """And those of a venue that was not read whole stay as they were."""
     with served(make_rest(valkey_url, "token")) as address:
         cache = {"upstash_redis_rest_url": address, "upstash_redis_rest_token": "token", "cache_timeout_s": 10}
         assert (await collect(**cache))["prices_cached"] is True
@@ -242,13 +238,27 @@ async def test_prices_are_cached_in_blobs_and_found_by_their_shard(
         rows = await pool.fetch(
             "SELECT * FROM market_latest JOIN markets USING (platform, market_id) WHERE status = 'open' AND listed"
         )
-        shards = await reader.get_many([("prices", str(n)) for n in range(sweep.PRICE_SHARDS)])
-        blobs = [orjson.loads(shard or b"null") for shard in shards]
-        assert sum(map(len, blobs)) == len(rows) > 0
+        names = [f"{platform}:{number}" for platform in PLATFORMS for number in range(prices.SHARDS)]
+
+        async def read() -> dict[str, Any]:
+            blobs = await reader.get_many([("prices", name) for name in names])
+            return {name: orjson.loads(blob or b"null") for name, blob in zip(names, blobs, strict=True)}
+
+        blobs = await read()
+        assert {blob["read_at"] for blob in blobs.values()} == {NOW.isoformat()}
+        assert sum(len(blob["prices"]) for blob in blobs.values()) == len(rows) > 0
         for row in rows:
-            price, yes, no, _ = blobs[price_shard(row["market_id"])][f"{row['platform']}:{row['market_id']}"]
-            stored = (row["price"], row["yes_price"], row["no_price"])
-            assert [price, yes, no] == [None if value is None else str(value) for value in stored]
+            blob = blobs[f"{row['platform']}:{prices.shard_of(row['market_id'])}"]
+            told = [None if value is None else Decimal(value) for value in blob["prices"][row["market_id"]]]
+            assert told == [row["price"], row["yes_price"], row["no_price"]]
+        replay.now += QUARTER
+        replay.fail("kalshi", down=True)
+        await collect(**cache, http_attempts=1)
+        again = await read()
+        assert {name: again[name] for name in names if name.startswith("kalshi")} == {
+            name: blobs[name] for name in names if name.startswith("kalshi")
+        }
+        assert {again[name]["read_at"] for name in names if name.startswith("poly")} == {(NOW + QUARTER).isoformat()}
         await reader.drop("prices")
         await reader.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -14,14 +13,12 @@ import pytest
 
 from collect import upkeep
 from core import db
-from core.runtime import Run
-from core.settings import CollectSettings
 from tests.api.rows import insert_insight
+from tests.collect.conftest import MakeRun
 from tests.conftest import NOW
 from tests.core.making import make_market
 from tests.core.storing import store
 
-MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
 DAY = timedelta(days=1)
 MIDNIGHT = NOW.replace(hour=0, minute=0)
 NIGHT = NOW.replace(hour=3, minute=10)

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import urlsplit
-from uuid import uuid4
 
-import asyncpg
 import psycopg
 import pytest
 
@@ -23,10 +17,10 @@ from core import db
 from core.cache import make_cache
 from core.runtime import JOBS, Run
 from core.settings import CollectSettings
-from local import postgres
-from tests.conftest import NOW, ROOT
+from tests.collect.killing import Copies, content, finished, killed
+from tests.conftest import NOW
 
-KILLS = 15
+KILLS = 30
 IN_A_ROW = 3
 NIGHT = NOW.replace(hour=3, minute=10)
 DAY = timedelta(days=1)
@@ -76,7 +70,6 @@ SETTINGS = {
     "retention_days": 2, "retention_min_days": 1, "ended_retention_days": 2, "ended_market_days": 10,
     "disk_budget_gb": 0.001, "clock_start": NIGHT.isoformat(), "clock_speed": 0,
 }  # fmt: skip
-Content = dict[str, list[str]]
 
 
 @pytest.fixture
@@ -105,67 +98,23 @@ def filled(database_url: str) -> str:
 
 
 @pytest.fixture
-def copies(postgres_dsn: str, filled: str) -> Iterator[list[str]]:
-    """The filled database's name, then those of the copies that a test made."""
-    names = [urlsplit(filled).path.removeprefix("/")]
-    yield names
-    for name in names[1:]:
-        postgres.drop_database(postgres_dsn, name)
-
-
-def copied(postgres_dsn: str, copies: list[str]) -> str:
-    copies.append(f"killed_{uuid4().hex}")
-    return postgres.create_database(postgres_dsn, copies[-1], copies[0])
-
-
-def started(url: str) -> subprocess.Popen[bytes]:
-    environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "DATABASE_URL": url}
-    environment |= {name.upper(): str(value) for name, value in SETTINGS.items()}
-    command = [sys.executable, "-m", "collect", "upkeep"]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-
-
-def finished(url: str) -> None:
-    process = started(url)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 0
-    assert b'"status": "ok"' in said
-
-
-def killed(url: str, after_s: float) -> bool:
-    """Whether it was alive until then. Its lease runs out as it would in time."""
-    process = started(url)
-    time.sleep(after_s)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=30)
-    with psycopg.connect(url) as connection:
-        connection.execute("UPDATE job_leases SET expires_at = now() - interval '1 second'")
-    return process.returncode == -signal.SIGKILL
-
-
-def content(url: str) -> Content:
-    async def fetch() -> Content:
-        connection = await asyncpg.connect(url)
-        try:
-            return {name: sorted([row[0] for row in await connection.fetch(sql)]) for name, sql in COMPARED.items()}
-        finally:
-            await connection.close()
-
-    return asyncio.run(fetch())
+def copies(postgres_dsn: str, filled: str) -> Iterator[Copies]:
+    with Copies(postgres_dsn, urlsplit(filled).path.removeprefix("/")) as copies:
+        yield copies
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_after_kills_at_any_moment_one_whole_run_leaves_what_an_undisturbed_one_would(
-    postgres_dsn: str, copies: list[str]
+    copies: Copies,
 ) -> None:
-    undisturbed = copied(postgres_dsn, copies)
-    before = content(undisturbed)
+    undisturbed = copies.make()
+    before = content(undisturbed, COMPARED)
     assert before["late"]
     start = time.monotonic()
-    finished(undisturbed)
+    finished("upkeep", undisturbed, SETTINGS)
     lasted_s = time.monotonic() - start
-    expected = content(undisturbed)
+    expected = content(undisturbed, COMPARED)
     assert expected["late"] == []
     for name in ("markets", "snapshots", "latest", "patterns", "events"):
         assert 0 <= len(expected[name]) < len(before[name]), name
@@ -176,14 +125,14 @@ def test_after_kills_at_any_moment_one_whole_run_leaves_what_an_undisturbed_one_
     draw.shuffle(moments)
     midway = 0
     while moments:
-        url = copied(postgres_dsn, copies)
+        url = copies.make()
         for again in range(IN_A_ROW):
-            if not moments or not killed(url, moments[-1]):
+            if not moments or not killed("upkeep", url, SETTINGS, moments[-1]):
                 moments = moments if again else [0.8 * moment for moment in moments]  # the machine is faster by now
                 break  # it was done before its time
             moments.pop()
-            midway += before != content(url) != expected
-        assert set(content(url)["told"]) <= set(before["told"]), "no candle is ever told wrong"
-        finished(url)
-        assert content(url) == expected
+            midway += before != content(url, COMPARED) != expected
+        assert set(content(url, COMPARED)["told"]) <= set(before["told"]), "no candle is ever told wrong"
+        finished("upkeep", url, SETTINGS)
+        assert content(url, COMPARED) == expected
     assert midway >= KILLS // 5, "some moments fell between two transactions"

@@ -4,39 +4,68 @@ from __future__ import annotations
 
 import gc
 import logging
+import multiprocessing
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import httpx
 import psutil
 import pytest
+import stamina
 
 from analyze.detecting import read_history
 from collect import settle, sweep, upkeep
 from core.queries import analyzing
 from core.runtime import JOBS, Run
 from core.settings import CollectSettings
+from local.kit import free_port
+from local.replay import make_app, serve
 from local.world import GeneratedWorld
+from tests.collect.conftest import QUARTER, MakeRun
 from tests.conftest import NOW
-from tests.core.wire import Replay, replaying
+from tests.core.wire import Replay
 
 pytestmark = [pytest.mark.week, pytest.mark.timeout(3_000)]
 
-MakeRun = Callable[..., Awaitable[Run[CollectSettings]]]
-QUARTER = timedelta(minutes=15)
 START = NOW.replace(hour=0, minute=0)
 CYCLES = 672
 FAULTS: dict[str, Any] = {"rate_500": 0.01, "rate_429": 0.01, "garbage": 0.01, "truncate": 0.01, "hang": 0.005}
 DOWN = {"kalshi": range(200, 208), "polymarket": range(400, 403)}  # one venue away for two hours, the other for less
 
 
+@dataclass
+class Elsewhere(Replay):
+    """Venues in a process of their own: what they keep in mind is not our memory."""
+
+    clock: Any = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "now" and getattr(self, "clock", None) is not None:
+            self.clock.value = value.timestamp()
+        super().__setattr__(name, value)
+
+
+def run_venues(clock: Any, port: int) -> None:
+    serve(make_app(GeneratedWorld(3, 5_000), lambda: datetime.fromtimestamp(clock.value, UTC)), port)
+
+
 @pytest.fixture
 def replay() -> Iterator[Replay]:
-    with replaying(GeneratedWorld(3, 5_000)) as replay:
-        yield replay
+    processes = multiprocessing.get_context("spawn")
+    clock, port = processes.Value("d", START.timestamp()), free_port()
+    venues = processes.Process(target=run_venues, args=(clock, port), daemon=True)
+    venues.start()
+    replay = Elsewhere(f"http://127.0.0.1:{port}", START, clock)
+    for attempt in stamina.retry_context(on=httpx.TransportError, attempts=None, timeout=60):
+        with attempt:
+            replay.inventory()
+    yield replay
+    venues.terminate()
+    venues.join(30)
 
 
 async def test_a_week_leaves_no_gap_no_duplicate_and_a_bounded_database(

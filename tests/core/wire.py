@@ -41,6 +41,11 @@ class Replay:
     def heal(self) -> None:
         self.fail(down=False, rate_429=0, latency_s=0, garbage=0, truncate=0, hang=0, orderbook_401=False)
 
+    def faults(self) -> dict[str, Any]:
+        """What each venue was told to do wrong, and under `done` how often it did."""
+        body: dict[str, Any] = httpx.get(f"{self.address}/control").json()
+        return body
+
     def inventory(self) -> dict[str, Any]:
         body: dict[str, Any] = httpx.get(f"{self.address}/control/inventory").json()
         return body

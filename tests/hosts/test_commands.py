@@ -177,3 +177,30 @@ def test_the_webhook_serves_on_its_port_until_it_is_told_to_stop(database_url: s
         assert hosting.tier_of_free_user(database_url) == "premium"
         assert server.stopped() == 0
         assert "Traceback" not in server.said()
+
+
+def test_a_job_that_loses_its_cancellation_ends_all_the_same(tmp_path: Path) -> None:
+    program = """
+import asyncio, signal, sys
+from core import runtime
+runtime._STOP_WITHIN_S = 0.5
+signal.signal(signal.SIGTERM, runtime._stop)
+
+async def deaf():
+    print("ready", flush=True)
+    while True:
+        try:
+            await asyncio.sleep(3_600)
+        except asyncio.CancelledError:
+            pass
+
+asyncio.run(deaf())
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert said.endswith("told to stop, and did not\n")

@@ -59,13 +59,14 @@ def http_event(
     headers: Mapping[str, str] | None = None,
     body: str | None = None,
     is_base64: bool = False,
+    query: str = "",
 ) -> dict[str, Any]:
     """What an HTTP API sends to a Lambda, payload format 2.0."""
     return {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
-        "rawQueryString": "",
+        "rawQueryString": query,
         "headers": {"host": "abc.execute-api.eu-west-1.amazonaws.com", "x-forwarded-proto": "https", **(headers or {})},
         "requestContext": {
             "accountId": "123456789012",

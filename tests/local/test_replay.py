@@ -6,9 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +14,10 @@ import httpx
 import orjson
 import pytest
 
-from local.replay import clock_from_env, make_app
-from local.world import GeneratedWorld
+from local.replay import clock_from_env
+from tests.local.replayed import GAMMA, KALSHI, NOW, body
 
-NOW = datetime(2026, 11, 22, 12, 7, tzinfo=UTC)
-KALSHI = "/kalshi/trade-api/v2"
-GAMMA, CLOB, DATA = "/polymarket/gamma", "/polymarket/clob", "/polymarket/data"
-
-
-@cache
-def world() -> GeneratedWorld:
-    return GeneratedWorld(1, 400)
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=make_app(world(), lambda: NOW))
-    async with httpx.AsyncClient(transport=transport, base_url="http://venues") as client:
-        yield client
-
-
-async def body(http: httpx.AsyncClient, path: str) -> Any:
-    response = await http.get(path)
-    assert response.status_code == 200, response.text
-    return response.json()
+CLOB, DATA = "/polymarket/clob", "/polymarket/data"
 
 
 async def every(http: httpx.AsyncClient, path: str, name: str, next_name: str, cursor_name: str) -> list[Any]:

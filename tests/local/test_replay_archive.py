@@ -1,36 +1,12 @@
 """The replay's past: Kalshi's archive beside its live listings, and Polymarket's filters by what a market says."""
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from local.replay import make_app
-from local.world import GeneratedWorld
-
-NOW = datetime(2026, 11, 22, 12, 7, tzinfo=UTC)
-KALSHI, GAMMA = "/kalshi/trade-api/v2", "/polymarket/gamma"
-
-
-@cache
-def world() -> GeneratedWorld:
-    return GeneratedWorld(1, 400)
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=make_app(world(), lambda: NOW))
-    async with httpx.AsyncClient(transport=transport, base_url="http://venues") as client:
-        yield client
-
-
-async def body(http: httpx.AsyncClient, path: str) -> Any:
-    response = await http.get(path)
-    assert response.status_code == 200, response.text
-    return response.json()
+from tests.local.replayed import GAMMA, KALSHI, NOW, body
 
 
 async def every(http: httpx.AsyncClient, path: str) -> list[dict[str, Any]]:

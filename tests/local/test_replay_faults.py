@@ -1,37 +1,19 @@
 """What the replay is told to do wrong it does, as often as it says, and the same way each time."""
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import httpx
 import orjson
 import pytest
 
-from local.replay import make_app
 from local.replay_faults import ROW_FAULTS
-from local.world import GeneratedWorld
+from tests.local.replayed import GAMMA, KALSHI
 
-NOW = datetime(2026, 11, 22, 12, 7, tzinfo=UTC)
-KALSHI, GAMMA = "/kalshi/trade-api/v2", "/polymarket/gamma"
 EVENTS = {
     "kalshi": f"{KALSHI}/events?status=open&with_nested_markets=true",
     "polymarket": f"{GAMMA}/events/keyset?closed=false",
 }
 VENUES = tuple(EVENTS)
-
-
-@cache
-def world() -> GeneratedWorld:
-    return GeneratedWorld(1, 400)
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=make_app(world(), lambda: NOW))
-    async with httpx.AsyncClient(transport=transport, base_url="http://venues") as client:
-        yield client
 
 
 async def tell(http: httpx.AsyncClient, **wanted: Any) -> None:

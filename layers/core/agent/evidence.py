@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 from core.arbitrage.fees import taker_fee_usd
+from core.detect.rates import Rate
 from core.models import Fact, Pattern, Platform
 
 _ONE = Decimal(1)
@@ -30,6 +31,12 @@ LABELS: dict[str, tuple[str, str]] = {
     "fair_cents": ("price of the same bet on the other venue", "¢"),
     "taker_fee_cents": ("taker fee a contract", "¢"),
     "net_edge_cents": ("edge a contract after the fee, against the other venue's price", "¢"),
+    "setups": ("earlier setups like this one that were measured", ""),
+    "setup_hit_pct": ("share of those setups that hit", "%"),
+    "setup_low_pct": ("lower end of the 95% interval of that share", "%"),
+    "setup_high_pct": ("upper end of the 95% interval of that share", "%"),
+    "matched_hit_pct": ("share of matched moments without the pattern that hit", "%"),
+    "setup_net_cents": ("what those setups earned a contract after spread and fees, on average", "¢"),
     "hours_to_close": ("hours until the market closes", "h"),
     "quote_age_minutes": ("age of these prices", "minutes"),
 }
@@ -43,7 +50,8 @@ _LARGEST = 10**15  # beyond it a number is a fault of its source
 class Candidate:
     """A pattern with what is stored about its market. Prices are dollars; `fee_rate` None means unknown.
 
-    `quoted_at`: when the venue last showed these prices. The labels are what the venue calls its sides.
+    `quoted_at`: when the venue last showed these prices. The labels are what the venue calls its sides. `rates`: what
+    was measured of earlier setups like it, by horizon.
     """
 
     pattern: Pattern
@@ -60,6 +68,7 @@ class Candidate:
     yes_label: str = "Yes"
     no_label: str = "No"
     fair: Decimal | None = None
+    rates: tuple[Rate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,7 @@ def gather(candidate: Candidate, now: datetime) -> Evidence:
         values["volume_24h"] = candidate.volume_24h
     if candidate.close_time is not None and candidate.close_time > now:
         values["hours_to_close"] = Decimal(int((candidate.close_time - now).total_seconds() // 360)) / 10
+    values |= _rate_values(candidate.rates)
     values["quote_age_minutes"] = Decimal(max(int((now - candidate.quoted_at).total_seconds() // 60), 0))
     side, edge, fee = net_edge(candidate)
     if side is not None and edge is not None and fee is not None and candidate.fair is not None:
@@ -98,6 +108,51 @@ def gather(candidate: Candidate, now: datetime) -> Evidence:
         for number, name in enumerate((name for name in LABELS if name in values), 1)
     )
     return Evidence(facts, side, None if edge is None else 100 * edge)
+
+
+def best_rate(rates: Sequence[Rate]) -> Rate | None:
+    """The horizon that is told: what is proved before what is not, then what pays most, else the most setups."""
+    verdicts = ("edge", "adverse", "lift", "unproven")
+    return min(rates, key=lambda one: (verdicts.index(one.verdict), -(one.shrunk_net or 0), -one.n), default=None)
+
+
+def _rate_values(rates: Sequence[Rate]) -> dict[str, Decimal]:
+    rate = best_rate(rates)
+    if rate is None:
+        return {}
+    told = {
+        "setups": float(rate.n),
+        "setup_hit_pct": 100 * rate.rate,
+        "setup_low_pct": 100 * rate.low,
+        "setup_high_pct": 100 * rate.high,
+        "matched_hit_pct": None if rate.matched_rate is None else 100 * rate.matched_rate,
+        # what is not proved to pay is no number to act on
+        "setup_net_cents": 100 * rate.shrunk_net if rate.verdict == "edge" and rate.shrunk_net is not None else None,
+    }
+    return {name: Decimal(repr(float(value))) for name, value in told.items() if value is not None}
+
+
+def _rate_said(rates: Sequence[Rate]) -> dict[str, str]:
+    """In words what the facts of earlier setups are worth, beside their numbers."""
+    rate = best_rate(rates)
+    if rate is None:
+        return {"verdict": "unproven", "why": "no setup like it was measured"}
+    if rate.move is not None:
+        meant = "the price went the detector's way"
+        proved = {
+            "edge": "proved to pay after costs",
+            "lift": "proved to hit more often than without the pattern, not proved to pay after costs",
+            "adverse": "proved to do worse than without the pattern",
+        }
+    else:
+        meant = "the price moved, either way, by more than matched moments usually do"
+        proved = {
+            "lift": "proved to move more than without the pattern",
+            "adverse": "proved to move less than without it",
+        }
+    verdict = proved.get(rate.verdict, "unproven")
+    said = {"verdict": verdict, "horizon": rate.horizon, "a_hit_means": meant}
+    return said | ({"why": rate.why} if rate.why else {})
 
 
 def net_edge(candidate: Candidate) -> tuple[Literal["YES", "NO"] | None, Decimal | None, Decimal | None]:
@@ -151,5 +206,6 @@ def pack(candidate: Candidate, evidence: Evidence) -> Mapping[str, Any]:
         "rules": candidate.rules[:RULES_CHARS],
         "close_time": close,
     }
-    detector = {"name": pattern.detector, "score": round(pattern.score)}
+    earlier = _rate_said(candidate.rates)
+    detector = {"name": pattern.detector, "score": round(pattern.score), "earlier_setups": earlier}
     return {"market": market, "detector": detector, "facts": evidence.as_json()}

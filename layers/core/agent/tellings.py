@@ -62,6 +62,12 @@ TELLINGS = {
     "fair_cents": _telling("other|fair", also="price chance level quote sees worth yes if", units=("%",)),
     "taker_fee_cents": _telling("fee", also="offer buyer pays each here modal yes no"),
     "net_edge_cents": _telling("edge|left", also="each modal worth loss buyer here yes no"),
+    "setups": _telling("setups", also="here"),
+    "setup_hit_pct": _telling("hit", "setups", also="here sees"),
+    "setup_low_pct": _telling("low", also="hit setups"),
+    "setup_high_pct": _telling("high", also="hit setups"),
+    "matched_hit_pct": _telling("hit", "matched", also="here sees"),
+    "setup_net_cents": _telling("edge", "setups", also="each loss"),
     "hours_to_close": _telling("close|left", also="will here"),
     "quote_age_minutes": _telling("age", also="quote price here"),
 }
@@ -104,7 +110,7 @@ def fault(spoken: Spoken, fact: Fact, edge_side: str | None, moves: Sequence[Fac
         return "a comparison that is not so"
     if others := tags - telling.allows - {"compare"}:
         return f"the {fact.label} is told as {', '.join(sorted(others))}"
-    if spoken.quantity.unit == "%" and not tags & _CHANCES:
+    if spoken.quantity.unit == "%" and "%" in telling.units and not tags & _CHANCES:
         return "a percentage of nothing"
     if fact.name in _OF_ONE_SIDE and tags & SIDES and tags & SIDES != {(edge_side or "").lower()}:
         return f"the {fact.label} is one of {edge_side}"
@@ -114,7 +120,7 @@ def fault(spoken: Spoken, fact: Fact, edge_side: str | None, moves: Sequence[Fac
 def _with_what_is_needed(spoken: Spoken, telling: Telling) -> frozenset[str]:
     """The clause's own words; what it leaves out is taken from the clauses beside it, else from the number before."""
     tags = spoken.tags
-    for need in (*telling.needs, *([_CHANCES] if spoken.quantity.unit == "%" else [])):
+    for need in (*telling.needs, *([_CHANCES] if spoken.quantity.unit == "%" and "%" in telling.units else [])):
         if tags & need:
             continue
         earlier = [] if spoken.before is None else [spoken.before.tags - {"compare"}]

@@ -26,6 +26,11 @@ PERIOD = re.compile(rf"(?<!\w)(?:{one_of(_HOUR)}|{one_of(_DAY)})(?!\w)", re.I)
 # In the order in which they are tried: phrases before the words in them.
 _WORDS_OF_FACTS = (
     ("none", "(?:per|each|every|an?) (?:hour|day)"),
+    ("matched", "(?:matched )?moments without the pattern, matched moments"),
+    ("setups", "(?:earlier )?setups(?: like (?:this|it)(?: one)?)?(?: (?:was|were) measured)?"),
+    ("hit", "hit rate"),
+    ("low", "(?:its |the )?interval (?:starts|begins)"),
+    ("high", "(?:its |the )?interval ends"),
     ("neutral", "together with, (?:a|per|each|every) (?:contract|share), asks (?:about|whether|if)"),
     ("neutral", "leav(?:e|ing) (?:early|before|again), (?:tied|locked) up"),
     ("edge", "(?:after|net of|beyond|survive[sd]?) (?:(?:all|the|its|any|a) )*(?:taker )?(?:fees?|costs)(?! of)"),

@@ -1,88 +1,192 @@
-"""Two legs that together pay one dollar a share whatever happens, walked through both books."""
+"""Equal shares of several legs that together pay a known sum whatever happens, walked through all their books."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import lru_cache
 
-from core.arbitrage.fees import rounded_up, taker_fee_usd
+from core.arbitrage.fees import FeeRule, rounded_up
 from core.models import Level
 
-_ONE = Decimal(1)
+_ZERO, _ONE = Decimal(0), Decimal(1)
+# A share that adds less a leg is not worth its order, and Kalshi counts no finer.
+LEAST_GAIN_USD = Decimal("0.0001")
+
+_per_contract_usd = lru_cache(maxsize=65_536)(FeeRule.per_contract_usd)
 
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """What can be bought, cheapest first, and what its taker pays: `fee_step` is the rounding of one order's fee."""
+    """What can be bought, cheapest first, and what its taker pays."""
 
     asks: tuple[Level, ...]
-    fee_rate: Decimal
-    fee_exponent: Decimal
-    fee_step: Decimal
+    fee: FeeRule
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One order that buys a leg's shares: `cost_usd` without its fee, the dearest price paid."""
+
+    cost_usd: Decimal
+    fee_usd: Decimal
+    worst_price: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Equal `shares` of both legs. `cost_usd` holds the fees; each share pays a dollar at settlement."""
+    """`shares` of every leg. Each share of the whole bundle pays at least `pays` dollars at settlement."""
 
     shares: Decimal
+    pays: Decimal
+    fills: tuple[Fill, ...]
     cost_usd: Decimal
-    fees_usd: Decimal
-    worst_prices: tuple[Decimal, Decimal]
+
+    @property
+    def payout_usd(self) -> Decimal:
+        return self.shares * self.pays
+
+    @property
+    def fees_usd(self) -> Decimal:
+        return sum((fill.fee_usd for fill in self.fills), _ZERO)
 
     @property
     def net_edge_usd(self) -> Decimal:
-        return self.shares - self.cost_usd
+        return self.payout_usd - self.cost_usd
 
     @property
     def edge_percentage(self) -> Decimal:
         return 100 * self.net_edge_usd / self.cost_usd
 
 
-def best_bundle(first: Leg, second: Leg) -> Bundle | None:
-    """The most whole shares whose last one still pays after fees, or None when the first share does not.
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Shares `since` to `until` at one price a leg. `spent`: each leg's dollars for the shares before them."""
 
-    Equal shares, not equal dollars: only then is the payout the same in every outcome.
+    since: Decimal
+    until: Decimal
+    spent: tuple[Decimal, ...]
+    each: tuple[Decimal, ...]
+
+
+def best_bundle(legs: Sequence[Leg], pays: Decimal = _ONE) -> Bundle | None:
+    """The most whole shares that still pay, after fees and rounding: no smaller order earns more. None: nothing does.
+
+    Equal shares, not equal dollars: only then is the payout the same in every outcome. The walk ends at the first
+    share that adds nothing, so with a fee exponent below 1 (none is known) a better one further down is left.
     """
-    shares, i, j = Decimal(0), 0, 0
-    used_first, used_second = Decimal(0), Decimal(0)
-    while i < len(first.asks) and j < len(second.asks):
-        a, b = first.asks[i], second.asks[j]
-        if _marginal(first, a.price) + _marginal(second, b.price) >= _ONE:
+    stretches = _walk(legs, pays)
+    steps = [leg.fee.rounding.order_step for leg in legs]
+    best, shares = _ZERO, _ZERO
+    for stretch in reversed(stretches):
+        whole = stretch.until.to_integral_value(rounding=ROUND_FLOOR)
+        least = max(stretch.since.to_integral_value(rounding=ROUND_CEILING), _ONE)
+        gain = pays - sum(stretch.each)
+        # Unrounded, a bound of what rounding leaves: where it is not above the best, no smaller order is better.
+        unrounded = whole * pays - sum(stretch.spent) - (whole - stretch.since) * sum(stretch.each)
+        while whole >= least and unrounded > best:
+            taken = [
+                rounded_up(spent + (whole - stretch.since) * each, step)
+                for spent, each, step in zip(stretch.spent, stretch.each, steps, strict=True)
+            ]
+            net = whole * pays - sum(taken)
+            if net > best:
+                best, shares = net, whole
+            whole, unrounded = whole - 1, unrounded - gain
+        if stretch.since * pays - sum(stretch.spent) <= best:
             break
-        step = min(a.size - used_first, b.size - used_second)
-        shares, used_first, used_second = shares + step, used_first + step, used_second + step
-        if used_first == a.size:
-            i, used_first = i + 1, Decimal(0)
-        if used_second == b.size:
-            j, used_second = j + 1, Decimal(0)
-    shares = shares.to_integral_value(rounding=ROUND_FLOOR)
-    if shares <= 0:
+    bundle = priced(legs, shares, pays) if shares > 0 else None
+    # Sizes may be fractions: the share in which the last level that pays meets the first that does not may still pay.
+    end = stretches[-1].until if stretches else _ZERO
+    over = priced(legs, end.to_integral_value(rounding=ROUND_CEILING), pays) if end % 1 else None
+    return over if over is not None and over.net_edge_usd > best else bundle
+
+
+def priced(legs: Sequence[Leg], shares: Decimal, pays: Decimal = _ONE) -> Bundle | None:
+    """What `shares` of every leg cost with fees, each leg one order; None when a book is too thin for them."""
+    fills = [_fill(leg, shares) for leg in legs]
+    whole = tuple(fill for fill in fills if fill is not None)
+    if len(whole) < len(fills):
         return None
-    bundle = priced(first, second, shares)
-    return bundle if bundle is not None and bundle.net_edge_usd > 0 else None
+    return Bundle(shares, pays, whole, sum((fill.cost_usd + fill.fee_usd for fill in whole), _ZERO))
 
 
-def priced(first: Leg, second: Leg, shares: Decimal) -> Bundle | None:
-    """What `shares` of both legs cost with fees, each leg one order; None when a book is too thin for them."""
-    paid = [_walk(leg, shares) for leg in (first, second)]
-    if paid[0] is None or paid[1] is None:
+def for_budget(legs: Sequence[Leg], most: Bundle, budget_usd: Decimal) -> Bundle | None:
+    """The most whole shares that cost at most `budget_usd`, never more than `most`; None when not even one does."""
+    if most.cost_usd <= budget_usd:
+        return most
+    low, high = 0, int(most.shares)  # `low` shares fit, `high` do not
+    found = None
+    while high - low > 1:
+        middle = (low + high) // 2
+        bundle = priced(legs, Decimal(middle), most.pays)
+        if bundle is not None and bundle.cost_usd <= budget_usd:
+            low, found = middle, bundle
+        else:
+            high = middle
+    return found
+
+
+def cost_of_one(legs: Sequence[Leg]) -> Decimal | None:
+    """What the first share takes by the best asks with fees, unrounded; None when a book is empty."""
+    if not all(leg.asks for leg in legs):
         return None
-    (cost_a, fee_a, worst_a), (cost_b, fee_b, worst_b) = paid[0], paid[1]
-    return Bundle(shares, cost_a + cost_b + fee_a + fee_b, fee_a + fee_b, (worst_a, worst_b))
+    return sum((_each(leg, leg.asks[0].price) for leg in legs), _ZERO)
 
 
-def _marginal(leg: Leg, price: Decimal) -> Decimal:
-    return price + taker_fee_usd(_ONE, price, leg.fee_rate, leg.fee_exponent)
+def clearing_price(leg: Leg, left_usd: Decimal, tick: Decimal) -> Decimal | None:
+    """The highest price on the grid of `tick` that costs at most `left_usd` with its fee; None when none does."""
+    low, high = 0, int(_ONE / tick)  # a price with its fee grows with the price while rate and exponent are sane
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _each(leg, middle * tick) <= left_usd:
+            low = middle
+        else:
+            high = middle
+    return low * tick if low else None
 
 
-def _walk(leg: Leg, shares: Decimal) -> tuple[Decimal, Decimal, Decimal] | None:
-    cost, fee, left, worst = Decimal(0), Decimal(0), shares, Decimal(0)
+def _each(leg: Leg, price: Decimal) -> Decimal:
+    return price + _per_contract_usd(leg.fee, price)
+
+
+def _walk(legs: Sequence[Leg], pays: Decimal) -> list[_Stretch]:
+    """Down all books at once, as long as a share of every leg adds something."""
+    stretches: list[_Stretch] = []
+    if not all(leg.asks for leg in legs):
+        return stretches
+    places = [0] * len(legs)
+    ends = [leg.asks[0].size for leg in legs]
+    each = [_each(leg, leg.asks[0].price) for leg in legs]
+    spent = [_ZERO] * len(legs)
+    since, least = _ZERO, LEAST_GAIN_USD * len(legs)
+    while pays - sum(each) >= least:
+        until = min(ends)
+        stretches.append(_Stretch(since, until, tuple(spent), tuple(each)))
+        step = until - since
+        spent = [before + step * price for before, price in zip(spent, each, strict=True)]
+        since = until
+        for n, leg in enumerate(legs):
+            if ends[n] > until:
+                continue
+            places[n] += 1
+            if places[n] == len(leg.asks):
+                return stretches
+            level = leg.asks[places[n]]
+            ends[n] += level.size
+            each[n] = _each(leg, level.price)
+    return stretches
+
+
+def _fill(leg: Leg, shares: Decimal) -> Fill | None:
+    cost, fee, left = _ZERO, _ZERO, shares
     for level in leg.asks:
         taken = min(level.size, left)
         cost += taken * level.price
-        fee += taker_fee_usd(taken, level.price, leg.fee_rate, leg.fee_exponent)
-        worst, left = level.price, left - taken
+        fee += taken * _per_contract_usd(leg.fee, level.price)
+        left -= taken
         if left == 0:
-            return cost, rounded_up(fee, leg.fee_step), worst
+            taken_usd = rounded_up(cost + fee, leg.fee.rounding.order_step)
+            return Fill(cost, taken_usd - cost, level.price)
     return None

@@ -1,109 +1,102 @@
-"""The detectors. Each maps a History to Patterns and says in its docstring what exactly it means."""
+"""Every detector over every market. What each means stands in its docstring, in the modules beside this one.
+
+All scores mean the same (core.detect.scores): 50 is seen once in 10,000 market-days in which nothing happened. Each is
+told in `size`s of its own noise. Nothing after a history's last column is read, by construction.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from core.detect.history import Floats, History, log_odds, robust_centre_and_scale, score_of
-from core.models import Pattern, Platform
+from core.detect.coherence import ladder_by_date, ladder_by_threshold, sum_mismatch
+from core.detect.history import History, Ints, event_numbers
+from core.detect.longshots import SettledRates, favourite_longshot
+from core.detect.moves import convergence, momentum, price_drift, price_jump, reversal
+from core.detect.past import JUDGED, MIN_HOURS, Past, day_profile
+from core.detect.regimes import spread_collapse, volatility_regime
+from core.detect.relatives import lead_lag, stale_quote
+from core.detect.signals import Signal, nothing, patterns_of
+from core.detect.volumes import price_without_volume, volume_spike, volume_without_price
+from core.models import Pattern
 
-MIN_HOURS = 24
-MIN_TRADED = 20.0
-MIN_MOVE = 0.02
+__all__ = ["MIN_HOURS", "OVER_TIME", "detect", "signals"]
 
-
-def volume_spike(history: History) -> list[Pattern]:
-    """The last hour's volume against the market's own hours before it.
-
-    z = (ln(1+v) - median) / (MAD-scale + 0.25) over at least 24 earlier hours; v at least 20 units and twice the
-    median. The 0.25 keeps quiet markets, whose scale is near 0, from calling every trade a spike.
-    """
-    if history.traded.shape[1] < 3:
-        return []
-    now, before = history.traded[:, -1], history.traded[:, :-1]
-    centre, scale, count = robust_centre_and_scale(np.log1p(before))
-    z = (np.log1p(now) - centre) / (scale + 0.25)
-    typical = np.expm1(centre)
-    found = (count >= MIN_HOURS) & (now >= MIN_TRADED) & (now >= 2 * typical)
-    return _patterns(
-        history,
-        "volume_spike",
-        score_of(np.where(found, z, np.nan)),
-        {"volume_1h": now, "volume_typical_1h": typical, "volume_ratio": now / np.where(typical >= 1, typical, np.nan)},
-    )
-
-
-def price_jump(history: History) -> list[Pattern]:
-    """The last hour's move in log-odds against the market's own hourly moves before it.
-
-    z = |move| / max(MAD-scale, 0.05) over at least 24 earlier moves. The move must be 2 cents or more and wider than
-    the spread, so that a quote that flickers is not a jump.
-    """
-    if history.price.shape[1] < 3:
-        return []
-    moves = np.diff(log_odds(history.price), axis=1)
-    _, scale, count = robust_centre_and_scale(moves[:, :-1])
-    cents = history.price[:, -1] - history.price[:, -2]
-    spread = np.nan_to_num(history.ask - history.bid, nan=0.0)
-    found = (count >= MIN_HOURS) & (np.abs(cents) >= MIN_MOVE) & (np.abs(cents) > spread)
-    z = np.abs(moves[:, -1]) / np.maximum(scale, 0.05)
-    return _patterns(
-        history, "price_jump", score_of(np.where(found, z, np.nan)), {"move_1h_cents": 100 * cents, "move_sigmas": z}
-    )
+OVER_TIME: tuple[Callable[[Past], Signal], ...] = (
+    price_jump,
+    price_drift,
+    momentum,
+    reversal,
+    convergence,
+    volume_spike,
+    volume_without_price,
+    price_without_volume,
+    volatility_regime,
+    spread_collapse,
+    stale_quote,
+    lead_lag,
+)
+_AT_ONCE = 1_024  # markets: what a thread works on stays in its processor's cache
+_THREADS = 2  # numpy works outside the interpreter's lock
 
 
-def sum_mismatch(history: History) -> list[Pattern]:
-    """Outcomes that exclude each other, whose YES bids together exceed 1: selling them all (buying every NO) pays at
-    least n - 1 whatever happens. Asks below 1 are not used: only an exhaustive list makes them mean anything.
-
-    One pattern an event, on its dearest outcome; z = excess in cents, so 4 cents score 50.
-    """
-    usable = history.exclusive & np.isfinite(history.bid)
-    rows = np.array([row for row in np.flatnonzero(usable) if history.events[row] is not None], dtype=np.intp)
-    if not len(rows):
-        return []
-    names = np.array([f"{history.keys[row][0]} {history.events[row]}" for row in rows])
-    _, event = np.unique(names, return_inverse=True)
-    bids = history.bid[rows]
-    total, members = np.bincount(event, weights=bids), np.bincount(event)
-    # the last of each event's rows in order of bid is its dearest outcome
-    dearest = np.zeros(len(total), dtype=np.intp)
-    order = np.argsort(bids, kind="stable")
-    dearest[event[order]] = rows[order]
-    off = (members >= 2) & (total > 1)
-    excess, totals, outcomes = (np.full(len(history), np.nan) for _ in range(3))
-    excess[dearest[off]] = 100 * (total[off] - 1)
-    totals[dearest[off]], outcomes[dearest[off]] = 100 * total[off], members[off]
-    return _patterns(history, "sum_mismatch", score_of(excess), {"sum_bids_cents": totals, "outcomes": outcomes})
+def signals(history: History, rates: SettledRates | None = None) -> list[Signal]:
+    """What every detector says of all markets, one Signal a detector, rows as in the history."""
+    event = event_numbers(history.keys, history.events)
+    with np.errstate(all="ignore"):  # unknowns and noises of 0 are expected: they end as NaN, which scores nothing
+        together = [
+            sum_mismatch(history, event),
+            ladder_by_threshold(history),
+            ladder_by_date(history),
+            favourite_longshot(history, rates),
+        ]
+        return [*_over_time(history, event), *together] if len(history) else together
 
 
-DETECTORS: tuple[Callable[[History], list[Pattern]], ...] = (volume_spike, price_jump, sum_mismatch)
+def _over_time(history: History, event: Ints) -> list[Signal]:
+    if history.price.shape[1] < MIN_HOURS + JUDGED + 2:
+        return [nothing(detector.__name__, history) for detector in OVER_TIME]
+    order = np.argsort(event, kind="stable")
+    profile = day_profile(history.traded, history.traded.shape[1])
+    chunks = _chunks(event[order])
+
+    def work(chunk: slice) -> tuple[Ints, list[Signal]]:
+        with np.errstate(all="ignore"):
+            rows = order[chunk]
+            past = Past(history, rows, event, profile)
+            return rows, [detector(past) for detector in OVER_TIME]
+
+    if len(chunks) == 1:
+        parts = [work(chunks[0])]
+    else:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            parts = list(pool.map(work, chunks))
+    return [_whole(history, [(rows, found[at]) for rows, found in parts]) for at in range(len(OVER_TIME))]
 
 
-def detect(history: History) -> list[Pattern]:
-    """Every detector over every market, the highest scores first."""
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        # rows without any number are expected, and each detector counts its finite ones
-        warnings.simplefilter("ignore", RuntimeWarning)
-        found = [pattern for detector in DETECTORS for pattern in detector(history)]
+def _chunks(event: Ints) -> list[slice]:
+    """Of markets in order of their events, none of which is parted."""
+    starts = np.flatnonzero(np.diff(event, prepend=event[0] - 1))
+    wanted = np.arange(0, len(event), _AT_ONCE)
+    edges = np.unique(starts[np.searchsorted(starts, wanted, side="right") - 1]).tolist()
+    return [slice(start, end) for start, end in zip(edges, [*edges[1:], len(event)], strict=True)]
+
+
+def _whole(history: History, parts: Sequence[tuple[Ints, Signal]]) -> Signal:
+    """One signal over all markets from those over some."""
+    first = parts[0][1]
+    score, side = np.zeros(len(history)), np.zeros(len(history), dtype=np.int8)
+    numbers = {name: np.full(len(history), np.nan) for name in first.numbers}
+    for rows, part in parts:
+        score[rows], side[rows] = part.score, part.side
+        for name, values in part.numbers.items():
+            numbers[name][rows] = values
+    return Signal(first.detector, score, side, numbers)
+
+
+def detect(history: History, rates: SettledRates | None = None) -> list[Pattern]:
+    """What every detector says, the highest scores first."""
+    found = [pattern for signal in signals(history, rates) for pattern in patterns_of(history, signal)]
     return sorted(found, key=lambda pattern: (-pattern.score, pattern.platform, pattern.market_id, pattern.detector))
-
-
-def _patterns(history: History, name: str, scores: Floats, numbers: dict[str, Floats]) -> list[Pattern]:
-    rows: Iterable[Any] = np.flatnonzero(scores >= 1.0)
-    return [
-        Pattern(
-            platform=cast("Platform", history.keys[row][0]),
-            market_id=history.keys[row][1],
-            event_id=history.events[row],
-            category=history.categories[row],
-            detector=name,
-            score=round(float(scores[row]), 1),
-            numbers={key: float(values[row]) for key, values in numbers.items() if np.isfinite(values[row])},
-        )
-        for row in rows
-    ]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from core.detect.hours import Quarters
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +21,12 @@ class History:
 
     `price` is the probability in [0, 1] at the end of each hour, `traded` the hour's volume in the venue's unit,
     `bid` and `ask` the YES quotes now. `keys` are (platform, market_id), `events` and `categories` may be None.
+
+    What finer columns tell, None where there are none: `variation` (N, T) the sum of each hour's squared steps in
+    log-odds, `steps` (N,) how many of them moved the price, `spread` (N, T) the YES ask minus YES bid last told in each
+    hour, `quarters` the last hour step by step. `hours_left` (N,) to the closing time. `ladder` (N,) numbers the
+    groups of markets of which one implies the next, -1 for none; in a group `rung` (N,) rises as YES gets less likely,
+    and `dated` (N,) tells ladders by date from those by threshold.
     """
 
     keys: list[tuple[str, str]]
@@ -26,35 +37,27 @@ class History:
     traded: Floats
     bid: Floats
     ask: Floats
+    variation: Floats | None = None
+    steps: Floats | None = None
+    spread: Floats | None = None
+    quarters: Quarters | None = None
+    hours_left: Floats | None = None
+    ladder: Ints | None = None
+    rung: Floats | None = None
+    dated: npt.NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
 
 
-def log_odds(price: Floats) -> Floats:
-    """ln(p / (1 - p)) with p kept one tenth of a cent away from 0 and 1."""
-    kept = np.clip(price, 0.001, 0.999)
-    odds: Floats = np.log(kept / (1 - kept))
-    return odds
-
-
-def robust_centre_and_scale(values: Floats) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
-    """Row-wise median, 1.4826 * median absolute deviation (the normal-consistent scale) and count, NaNs left out."""
-    kept = np.where(np.isfinite(values), values, np.nan)
-    count = np.isfinite(kept).sum(axis=1)
-    centre = _medians(kept, count)
-    return centre, 1.4826 * _medians(np.abs(kept - centre[:, None]), count), count
-
-
-def _medians(values: Floats, count: npt.NDArray[np.intp]) -> Floats:
-    """The median of each row's `count` finite values; NaN for a row without any. Sorting puts the NaNs last."""
-    ranked = np.sort(values, axis=1)
-    rows, last = np.arange(len(values)), np.maximum(count - 1, 0)
-    middle: Floats = (ranked[rows, last // 2] + ranked[rows, (last + 1) // 2]) / 2
-    return middle
-
-
-def score_of(z: Floats) -> Floats:
-    """0-100 from a deviation in robust standard deviations: 50 at 4, 75 at 12, never 100. NaN scores 0."""
-    positive = np.clip(np.nan_to_num(z, nan=0.0, posinf=1e6, neginf=0.0), 0.0, 1e6)
-    return 100.0 * positive / (positive + 4.0)
+def event_numbers(keys: Sequence[tuple[str, str]], events: Sequence[str | None]) -> Ints:
+    """(N,) the same number for markets of the same event of one venue, a number of its own for one without an event."""
+    known: dict[tuple[str, str], int] = {}
+    numbers = [
+        known.setdefault((key[0], event), len(known)) if event is not None else -1
+        for key, event in zip(keys, events, strict=True)
+    ]
+    found = np.array(numbers, dtype=np.int64).reshape(-1)
+    alone = found < 0
+    found[alone] = len(known) + np.arange(int(alone.sum()))
+    return found

@@ -33,6 +33,7 @@ _UNITS = {
     "¢": r"¢|cents?\b",
     "$": r"dollars?\b|usd\b",
 }
+AMOUNT_UNITS = tuple(_UNITS)
 _UNIT = "|".join(_UNITS.values())
 _ONE = (
     r"(?P<sign{n}>(?<![\w%°)])-)?(?P<currency{n}>(?:us)?[$€£¥])?(?P<minus{n}>-)?"
@@ -71,7 +72,7 @@ _TYPOGRAPHY = str.maketrans(
     | dict.fromkeys("“”„«»—―…·•", " ")
 )
 
-_MARK, _CLOCK = "\ue000", "\ue001"  # private characters: _plain lets none through
+MARK, CLOCK = "\ue000", "\ue001"  # private characters: plain lets none through
 _GLUED = ("<super>", "<sub>", "<fraction>", "<circle>")  # 10² is not 102
 _UNTIL = frozenset(("through", "thru", "until", "till"))
 _MONTHS = {
@@ -143,15 +144,15 @@ def read_facts(title: str, close_time: datetime | None, yes_label: str = "Yes") 
 
 
 def _read(title: str, close_time: datetime | None) -> Facts:
-    text = _TIME.sub(_time_of, _reworded(_plain(title), _REWORDED))
+    text = _TIME.sub(_time_of, _reworded(plain(title), _REWORDED))
     dates, years, text = _take_dates(text, close_time)
-    words, links = _take_words(_reworded(text, _BOUNDED))
+    words, links = take_words(_reworded(text, _BOUNDED))
     if len(years) == 1 and years[0] in {day.year for day in dates}:
         years = ()
     return Facts(words, links, dates, years, close_time)
 
 
-def _plain(title: str) -> str:
+def plain(title: str) -> str:
     """One spelling of what looks alike: widths, accents, dashes, quotes, spaces. Letter case stays."""
     if title.isascii():
         return " ".join(title.replace("`", "'").split())
@@ -173,7 +174,7 @@ def _time_of(match: re.Match[str]) -> str:
     if match["half"]:
         hour = hour % 12 + (12 if match["half"][0] in "pP" else 0)
     zone = (match["zone"] or "").lower()
-    return f" {_CLOCK}{hour}h{match['minute'] or '00'}{'et' if zone.startswith('eastern') else zone} "
+    return f" {CLOCK}{hour}h{match['minute'] or '00'}{'et' if zone.startswith('eastern') else zone} "
 
 
 def _take_dates(text: str, close_time: datetime | None) -> tuple[tuple[Day, ...], tuple[int, ...], str]:
@@ -193,10 +194,10 @@ def _take_dates(text: str, close_time: datetime | None) -> tuple[tuple[Day, ...]
             when, gap = "through", " "
         between = when == "between"
         day = _day_of(match, _KINDS.get(when, when), close_time)
-        clock = f" {_CLOCK}{match['clock'].replace(':', 'h')}utc " if match["clock"] else ""
+        clock = f" {CLOCK}{match['clock'].replace(':', 'h')}utc " if match["clock"] else ""
         if day.month or day.kind != "on":
             dates.append(day)
-            clock += f" {_MARK} "
+            clock += f" {MARK} "
         else:
             years.append(day.year)
         rest, last = f"{rest}{gap} {clock}", match.end()
@@ -237,7 +238,7 @@ def _year_near(close_time: datetime | None, month: int, day: int) -> int:
     return 0
 
 
-def _take_words(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def take_words(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     words: list[str] = []
     links: list[str] = []
     link = ""

@@ -1,138 +1,246 @@
-"""Candidates that say the same words, and the gate that refuses every pair whose facts or rules disagree."""
+"""How two markets' bets stand to each other by their titles: relation, polarity, confidence, and what may be priced."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Literal
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from core.match.facts import Facts, read_facts
-from core.models import OpenMarket
+from core.match import lexicon
+from core.match.claims import Claim, stem
+from core.match.facts import Facts
+from core.match.gate import exact_date_refusals, exact_refusals, refusals, same_day, unmatched
+from core.match.intervals import Interval, Relation, covers, is_whole, relate, units_agree
+from core.match.rules import Risk, read_text, settlement_risk
+from core.match.weights import Weights
 
-Risk = Literal["SAFE", "CAUTION", "BLOCK"]
+MATCH = 0.5  # from this confidence on the two are called the same bet
 
-# Bets that recur every day share their words; half a day keeps neighbours apart.
-MAX_CLOSE_GAP = timedelta(hours=12)
-# The lower end of the Wilson interval (95%) of the precision measured on labelled pairs: right in 7 events of 7.
-CONFIDENCE = 0.64
 
-# Clauses that make two equal titles different bets when only one side has them.
-_CARVE_OUTS = {
-    "death": re.compile(r"\b(dies|died|death|deceased|passes away)\b", re.I),
-    "cancellation": re.compile(r"\b(cancel+ed|cancellation|postponed|rescheduled)\b", re.I),
-    "fair price": re.compile(r"\b(fair (?:market )?(?:price|value)|last (?:traded|fair) price)\b", re.I),
-    "fifty-fifty": re.compile(r"\b(50[-/ ]50|50%)", re.I),
-}
-_BLOCKING = frozenset({"death", "fair price"})
+class Coefficients(NamedTuple):
+    """Of the logistic function of how much of what each side says the other says too."""
+
+    intercept: float
+    kalshi_said: float
+    polymarket_said: float
+
+
+FITTED = Coefficients(-4.02, 2.6, 4.8)  # by bench/matching_fit.py
+
+_SAME: frozenset[Relation] = frozenset(("identity", "complement"))
+_MIRRORED: Mapping[Relation, Relation] = {"identity": "complement", "complement": "identity"}
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One judged pair. `relation` is identity (YES on one is YES on the other) or none; BLOCK is never priced."""
+    """One judged pair. `relation` is what Polymarket's YES is to Kalshi's YES; a subset wins only if that one wins.
+
+    `same_side`: YES on one is YES on the other; False for a complement, whose YES is the other's NO. `is_match`: the
+    two, or this with others of its event, are one bet. `may_be_priced`: the strict gate holds; BLOCK is never priced.
+    """
 
     kalshi_id: str
     polymarket_id: str
-    relation: Literal["identity", "none"]
+    relation: Relation
     confidence: float
     risk: Risk
     reasons: tuple[str, ...]
+    same_side: bool = True
+    is_match: bool = False
+    may_be_priced: bool = False
 
 
-def judge_all(kalshi: Sequence[OpenMarket], polymarket: Sequence[OpenMarket]) -> list[Verdict]:
-    """Every pair that says the same words, judged. A market that fits two has no identity: its words do not tell."""
-    left = _told_apart(kalshi)
-    # A YES that is a name would have a NO that is another name, and perhaps a draw that is neither.
-    right = _told_apart([m for m in polymarket if (m.yes_label.casefold(), m.no_label.casefold()) == ("yes", "no")])
-    same_words = defaultdict(list)
-    for market_id, facts in right:
-        same_words[facts.words].append((market_id, facts))
-    verdicts = [judge(ours, other, a, b) for ours, a in left for other, b in same_words[a.words]]
-    fits = Counter(key for v in verdicts if v.relation == "identity" for key in _keys(v))
-    return [
-        replace(v, relation="none", confidence=0, reasons=(*v.reasons, "one of them fits several"))
-        if any(fits[key] > 1 for key in _keys(v))
-        else v
-        for v in verdicts
-    ]
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """One market of each venue, read, with the words that only one of them says."""
+
+    kalshi: Claim
+    polymarket: Claim
+    only_kalshi: frozenset[str] = field(init=False)
+    only_polymarket: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "only_kalshi", unmatched(self.kalshi.words, self.polymarket.words))
+        object.__setattr__(self, "only_polymarket", unmatched(self.polymarket.words, self.kalshi.words))
 
 
-def judge(kalshi_id: str, polymarket_id: str, a: Facts, b: Facts) -> Verdict:
-    """The gate: whatever one says and the other does not, or says otherwise, is a refusal."""
-    refusals = tuple(_refusals(a, b))
-    if refusals:
-        return Verdict(kalshi_id, polymarket_id, "none", 0, "CAUTION", refusals)
-    return Verdict(kalshi_id, polymarket_id, "identity", CONFIDENCE, "CAUTION", ())
+def judge(
+    kalshi_id: str,
+    polymarket_id: str,
+    kalshi: Claim,
+    polymarket: Claim,
+    weights: Weights,
+    coefficients: Coefficients = FITTED,
+) -> Verdict:
+    """By titles alone: a refusal by the gate is relation none; else the relation of amounts, dates and polarity."""
+    sides = Sides(kalshi, polymarket)
+    refused = refusals(kalshi, polymarket, sides.only_kalshi, sides.only_polymarket)
+    relation: Relation = "none"
+    if not refused:
+        relation, why = _relation(sides)
+        refused = [why] if why else []
+    if relation == "none":
+        return Verdict(kalshi_id, polymarket_id, "none", 0, "CAUTION", tuple(refused))
+    confidence = _confidence(sides, weights, coefficients)
+    return Verdict(
+        kalshi_id,
+        polymarket_id,
+        relation,
+        confidence,
+        "CAUTION",
+        (),
+        same_side=relation != "complement",
+        is_match=relation in _SAME and confidence >= MATCH,
+        may_be_priced=_may_be_priced(sides, relation),
+    )
 
 
-def with_rules(verdict: Verdict, kalshi_rules: str, polymarket_rules: str) -> Verdict:
-    """The verdict after both rule texts were read: BLOCK when a clause that changes the payout is on one side only."""
-    risk, notes = _settlement_risk(kalshi_rules, polymarket_rules)
-    return replace(verdict, risk=risk, reasons=verdict.reasons + tuple(notes))
+def judge_group(
+    kalshi_id: str,
+    kalshi: Claim,
+    others: Sequence[tuple[str, Claim]],
+    weights: Weights,
+    coefficients: Coefficients = FITTED,
+) -> list[Verdict]:
+    """One Kalshi market against its candidates: of several that fit, the best; buckets that together make it up."""
+    verdicts = [judge(kalshi_id, other_id, kalshi, claim, weights, coefficients) for other_id, claim in others]
+    for relation in _SAME:
+        best = max((v.confidence for v in verdicts if v.is_match and v.relation == relation), default=0)
+        if best:
+            return [_only_best(v, relation, best) for v in verdicts]
+    return _with_unions(kalshi, verdicts, dict(others))
 
 
-def _refusals(a: Facts, b: Facts) -> list[str]:
-    found = []
-    if a.words != b.words:
-        only_a, only_b = Counter(a.words) - Counter(b.words), Counter(b.words) - Counter(a.words)
-        differ = f"words differ: {_list(only_a)} and {_list(only_b)}"
-        found.append(differ if only_a or only_b else "the same words stand in another order")
-    elif len(a.words) == len(a.dates):
-        found.append("no words")
-    elif any(x and y and x != y for x, y in zip(a.links, b.links, strict=True)):
-        found.append("the same words are linked differently")
-    if a.dates != b.dates:
-        found.append(f"dates differ: {_list(a.dates)} and {_list(b.dates)}")
-    elif any(not day.year for day in a.dates):
-        found.append("the year of a date is unknown")
-    # One side alone may name the year of what closes at the same time.
-    if a.years != b.years and (a.dates or len(a.years + b.years) > 1):
-        found.append(f"years differ: {_list(a.years)} and {_list(b.years)}")
-    to_the_day = a.years == b.years and any(day.day for day in a.dates)
-    if not (to_the_day or _closes_agree(a, b)):
-        found.append("no day is stated, and the closing times differ or are unknown")
-    return found
+def _only_best(verdict: Verdict, relation: Relation, best: float) -> Verdict:
+    if not verdict.is_match or (verdict.relation == relation and math.isclose(verdict.confidence, best)):
+        return verdict
+    return replace(verdict, is_match=False, may_be_priced=False, reasons=(*verdict.reasons, "another fits better"))
 
 
-def _closes_agree(a: Facts, b: Facts) -> bool:
-    return a.close_time is not None and b.close_time is not None and abs(a.close_time - b.close_time) <= MAX_CLOSE_GAP
+def _with_unions(kalshi: Claim, verdicts: Sequence[Verdict], claims: Mapping[str, Claim]) -> list[Verdict]:
+    """Buckets of one event within Kalshi's, which leave nothing of it out, are its bet together."""
+    asked = {v.polymarket_id: _apart(kalshi, claims[v.polymarket_id]) for v in verdicts if v.confidence >= MATCH}
+    buckets = {market: theirs[0] for market, (_, theirs) in asked.items() if len(theirs) == 1}
+    wanted = {amount for market in buckets for amount in asked[market][0]}
+    within = {v.polymarket_id for v in verdicts if v.relation == "subset" and v.polymarket_id in buckets}
+    if len(wanted) != 1 or len(within) < 2:
+        return list(verdicts)
+    whole = is_whole(list(buckets.values()))
+    if not covers([buckets[market] for market in within], wanted.pop(), whole=whole):
+        return list(verdicts)
+    said = f"with {len(within) - 1} others of its event it makes up Kalshi's"
+    return [replace(v, is_match=True, reasons=(*v.reasons, said)) if v.polymarket_id in within else v for v in verdicts]
 
 
-def _told_apart(markets: Sequence[OpenMarket]) -> list[tuple[str, Facts]]:
-    """Without those that another market of the venue describes in the same terms: which YES is meant is not said."""
-    read = [(market.market_id, read_facts(market.title, market.close_time, market.yes_label)) for market in markets]
-    seen = Counter((facts.words, facts.dates, facts.years) for _, facts in read)
-    return [(market_id, facts) for market_id, facts in read if seen[facts.words, facts.dates, facts.years] == 1]
+def _relation(sides: Sides) -> tuple[Relation, str]:
+    """What Polymarket's YES is to Kalshi's, or none and why."""
+    ours, theirs = _apart(sides.kalshi, sides.polymarket)
+    relation: Relation = "identity"
+    if len(ours) == len(theirs) == 1 and units_agree(ours[0], theirs[0]):
+        # Seats, scores and votes have no unit and no fractions; a price above 79 may still be below 80.
+        relation = relate(theirs[0], ours[0], whole=ours[0].unit == theirs[0].unit == "")
+    elif ours or theirs:
+        return "none", f"amounts differ: {_amounts(ours)} and {_amounts(theirs)}"
+    if relation in ("disjoint", "overlap"):
+        return relation, ""
+    turned = sides.kalshi.negated != sides.polymarket.negated
+    turned ^= _is_opposed(sides) and relation != "complement"
+    if turned and relation not in _MIRRORED:
+        return "none", "one of them is the other's opposite, of another amount"
+    if turned:
+        relation = _MIRRORED[relation]
+    return _by_deadline(sides, relation)
 
 
-def _keys(verdict: Verdict) -> tuple[str, str]:
-    return f"k{verdict.kalshi_id}", f"p{verdict.polymarket_id}"
+def _by_deadline(sides: Sides, relation: Relation) -> tuple[Relation, str]:
+    """An earlier deadline of the same bet lies within the later one."""
+    ours = [day for day in sides.kalshi.dates if day.month]
+    theirs = [day for day in sides.polymarket.dates if day.month]
+    if not (ours and theirs) or any(same_day(one, other) for one in ours for other in theirs):
+        return relation, ""
+    narrower: Relation = "subset" if theirs[0][1:] < ours[0][1:] else "superset"
+    if relation not in ("identity", narrower):
+        return "none", "deadlines differ, and so do amounts or polarity"
+    return narrower, ""
 
 
-def _settlement_risk(kalshi_rules: str, polymarket_rules: str) -> tuple[Risk, list[str]]:
-    # Never SAFE: that takes a comparison clause by clause, which this pass does not make.
-    notes = ["rules were compared for known carve-outs only; read both before acting"]
-    risk: Risk = "CAUTION"
-    if not kalshi_rules or not polymarket_rules:
-        return "CAUTION", ["one venue gives no rules text"]
-    for name, pattern in _CARVE_OUTS.items():
-        sides = [("Kalshi", pattern.search(kalshi_rules), kalshi_rules)]
-        sides += [("Polymarket", pattern.search(polymarket_rules), polymarket_rules)]
-        having = [(venue, match, rules) for venue, match, rules in sides if match]
-        if len(having) == 1:
-            venue, match, rules = having[0]
-            risk = "BLOCK" if name in _BLOCKING else risk
-            notes.append(f"only {venue} has a {name} clause: “{_sentence(rules, match.start())}”")
-    return risk, notes
+def _is_opposed(sides: Sides) -> bool:
+    """Whether one says by a word of its own that what the other bets on does not happen."""
+    ours = bool({stem(word) for word in sides.only_kalshi} & lexicon.ENDURING)
+    return ours != bool({stem(word) for word in sides.only_polymarket} & lexicon.ENDURING)
 
 
-def _sentence(text: str, at: int) -> str:
-    start = max(text.rfind(". ", 0, at), text.rfind("\n", 0, at)) + 1
-    end = text.find(". ", at)
-    return " ".join(text[start : end + 1 if end >= 0 else len(text)].split())[:300]
+def _apart(a: Claim, b: Claim) -> tuple[list[Interval], list[Interval]]:
+    """The amounts that only one of them states: "season 3" of both is a name."""
+    common = [amount for amount in a.amounts if amount in b.amounts]
+    return [x for x in a.amounts if x not in common], [x for x in b.amounts if x not in common]
 
 
-def _list(values: Iterable[object]) -> str:
-    return ", ".join(sorted(map(str, values))) or "none"
+def _confidence(sides: Sides, weights: Weights, coefficients: Coefficients) -> float:
+    intercept, of_ours, of_theirs = coefficients
+    ours, theirs = features(sides, weights)
+    return 1 / (1 + math.exp(-(intercept + of_ours * ours + of_theirs * theirs)))
+
+
+def features(sides: Sides, weights: Weights) -> tuple[float, float]:
+    """The share of each side's words, by what they tell, that the other side says too."""
+
+    def said(words: Iterable[str], missing: Iterable[str]) -> float:
+        total = weights.total(words)
+        return 1 - weights.total(missing) / total if total else 0.0
+
+    return said(sides.kalshi.words, sides.only_kalshi), said(sides.polymarket.words, sides.only_polymarket)
+
+
+def _may_be_priced(sides: Sides, relation: Relation) -> bool:
+    """The same words in the same order, but for one negator where the bets are each other's complement."""
+    a, b = sides.kalshi, sides.polymarket
+    if relation == "identity":
+        return not exact_refusals(a.facts, b.facts)
+    return False
+
+
+def _amounts(amounts: Sequence[Interval]) -> str:
+    return ", ".join(f"{amount.low:g} to {amount.high:g}{amount.unit}" for amount in amounts) or "none"
+
+
+def with_rules(verdict: Verdict, kalshi: Claim, polymarket: Claim, kalshi_rules: str, polymarket_rules: str) -> Verdict:
+    """The verdict after both rule texts were read. Where they tell what a title leaves out, they may open the gate."""
+    risk, notes = settlement_risk(kalshi_rules, polymarket_rules, verdict.relation)
+    sides = Sides(kalshi, polymarket)
+    told = verdict.is_match and verdict.relation in _SAME and is_told(sides, kalshi_rules, polymarket_rules)
+    return replace(
+        verdict,
+        risk=risk,
+        reasons=(*verdict.reasons, *notes),
+        may_be_priced=risk != "BLOCK" and (verdict.may_be_priced or told),
+    )
+
+
+def is_told(sides: Sides, kalshi_rules: str, polymarket_rules: str) -> bool:
+    """Whether the titles agree in all facts, and what only one title says stands in the other's rules."""
+    a, b = sides.kalshi, sides.polymarket
+    if (
+        exact_date_refusals(_lasting(a.facts), _lasting(b.facts))
+        or a.is_passive != b.is_passive
+        or not _is_plain(sides)
+    ):
+        return False
+    if [word for word in a.order if word in b.names] != [word for word in b.order if word in a.names]:
+        return False
+    ours, theirs = (read_text(rules).words for rules in (kalshi_rules, polymarket_rules))
+    return not (unmatched(a.words, b.words | theirs, exactly=True) or unmatched(b.words, a.words | ours, exactly=True))
+
+
+def _lasting(facts: Facts) -> Facts:
+    """What does not happen through a day is what happens by that day, denied: of these the negator tells."""
+    return replace(facts, dates=tuple(day._replace(kind="by") if day.kind == "through" else day for day in facts.dates))
+
+
+def _is_plain(sides: Sides) -> bool:
+    """Polarity told by one negator at most; amounts the same to the unit; nothing taken for a slip of the pen."""
+    opposed = any(
+        {stem(word) for word in words} & lexicon.ENDURING for words in (sides.kalshi.words, sides.polymarket.words)
+    )
+    return not opposed and set(sides.kalshi.amounts) == set(sides.polymarket.amounts)

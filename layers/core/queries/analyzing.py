@@ -1,4 +1,4 @@
-"""What an analyze run reads and writes: history, patterns, pairs, opportunities, insights, digests."""
+"""What an analyze run reads and writes: history, patterns, opportunities, insights, digests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def open_markets(connection: Connection, now: datetime, max_quote_age_s: f
                m.yes_token, m.yes_label, m.no_label,
                coalesce(e.mutually_exclusive, false) AS mutually_exclusive,
                l.price, l.yes_price, l.no_price, l.volume, l.volume_24h, v.swept_at AS quoted_at,
-               m.fee_rate, m.fee_exponent,
+               m.fee_rate, m.fee_exponent, least(v.swept_at, f.read_at) AS fee_read_at,
                coalesce(CASE WHEN de.scope IS NULL THEN e.fee_type ELSE de.fee_type END,
                         CASE WHEN ds.scope IS NULL THEN f.fee_type ELSE ds.fee_type END) AS fee_type,
                coalesce(CASE WHEN de.scope IS NULL THEN e.fee_multiplier ELSE de.fee_multiplier END,
@@ -101,71 +101,6 @@ async def insert_patterns(connection: Connection, patterns: Iterable[Pattern], n
             for p in patterns
         ],
     )
-
-
-async def upsert_pairs(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Rows: kalshi id, polymarket id, relation, same side, confidence, settlement risk, reasons, decided at."""
-    await connection.executemany(
-        """
-        INSERT INTO pairs AS old (kalshi_market_id, polymarket_market_id, relation, same_side, confidence,
-            settlement_risk, reasons, decided_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-        ON CONFLICT (kalshi_market_id, polymarket_market_id) DO UPDATE SET relation = excluded.relation,
-            same_side = excluded.same_side, confidence = excluded.confidence,
-            settlement_risk = excluded.settlement_risk, reasons = excluded.reasons, decided_at = excluded.decided_at
-        WHERE (old.relation, old.same_side, old.confidence, old.settlement_risk, old.reasons) IS DISTINCT FROM
-            (excluded.relation, excluded.same_side, excluded.confidence, excluded.settlement_risk, excluded.reasons)
-        """,
-        list(rows),
-    )
-
-
-async def replace_opportunities(
-    connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime
-) -> tuple[int, int]:
-    """Publishes this run's quotes and withdraws the living ones before it. Returns (published, withdrawn).
-
-    An opportunity that was alive keeps the time at which it was first seen.
-    """
-    before = await connection.fetch(
-        """
-        UPDATE arbitrage_opportunities SET status = CASE WHEN expires_at <= $1 THEN 'expired' ELSE 'withdrawn' END,
-               withdrawn_at = CASE WHEN expires_at <= $1 THEN NULL ELSE $1 END
-        WHERE status = 'active' RETURNING kalshi_market_id, polymarket_market_id, first_seen_at
-        """,
-        now,
-    )
-    first_seen = {(row[0], row[1]): row[2] for row in before}
-    await connection.executemany(
-        """
-        INSERT INTO arbitrage_opportunities (opportunity_type, kalshi_market_id, polymarket_market_id, description,
-            edge_percentage, net_edge_usd, cost_usd, shares, execution_steps, risks, settlement_risk,
-            confidence_score, quoted_at, first_seen_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING
-        """,
-        [
-            (
-                row["opportunity_type"],
-                row["kalshi_market_id"],
-                row["polymarket_market_id"],
-                row["description"],
-                row["edge_percentage"],
-                row["net_edge_usd"],
-                row["cost_usd"],
-                row["shares"],
-                row["execution_steps"],
-                row["risks"],
-                row["settlement_risk"],
-                row["confidence_score"],
-                row["quoted_at"],
-                first_seen.get((row["kalshi_market_id"], row["polymarket_market_id"]), row["quoted_at"]),
-                row["expires_at"],
-            )
-            for row in rows
-        ],
-    )
-    again = {(row["kalshi_market_id"], row["polymarket_market_id"]) for row in rows}
-    return len(rows), len(set(first_seen) - again)
 
 
 async def end_insights(connection: Connection, now: datetime) -> int:

@@ -25,7 +25,7 @@ async def wanted(connection: Connection, now: datetime, most: int) -> dict[Platf
             JOIN tradable q ON q.platform = 'polymarket' AND q.market_id = p.polymarket_market_id
             CROSS JOIN LATERAL (VALUES ('kalshi', p.kalshi_market_id), ('polymarket', p.polymarket_market_id))
                 AS leg (platform, market_id)
-            WHERE p.relation = 'identity' AND p.settlement_risk <> 'BLOCK'
+            WHERE p.may_be_priced
             UNION ALL
             SELECT 2, confidence_score, market_id, platform, market_id FROM ai_insights
             WHERE status = 'active' AND expires_at > $1

@@ -236,7 +236,7 @@ async def insert_changed_snapshots(connection: Connection, now: datetime, every_
     """Writes a snapshot of each open staged market whose quote changed, or whose last one is `every_s` old.
 
     Returns how many, and for each whose price or volume changed (its number, price before, price now, what its volume
-    gained: None where the counter is unknown or fell).
+    gained: None where the counter is unknown or fell, its spread: None where a side of the book is empty).
     """
     (row,) = await connection.fetch(
         """
@@ -265,17 +265,19 @@ async def insert_changed_snapshots(connection: Connection, now: datetime, every_
             WHERE old.time < excluded.time
         ), moved AS (
             SELECT m.number, c.old_price::float8 AS before, c.price::float8 AS after,
-                   CASE WHEN c.volume >= c.old_volume THEN (c.volume - c.old_volume)::float8 END AS gained
+                   CASE WHEN c.volume >= c.old_volume THEN (c.volume - c.old_volume)::float8 END AS gained,
+                   (c.yes_price + c.no_price - 1)::float8 AS spread
             FROM changed c JOIN markets m USING (platform, market_id)
             WHERE c.new OR (c.price, c.volume) IS DISTINCT FROM (c.old_price, c.old_volume)
         )
         SELECT (SELECT count(*) FROM snapshots) AS snapshots, array_agg(number) AS numbers,
-               array_agg(before) AS before, array_agg(after) AS after, array_agg(gained) AS gained FROM moved
+               array_agg(before) AS before, array_agg(after) AS after, array_agg(gained) AS gained,
+               array_agg(spread) AS spread FROM moved
         """,
         now,
         every_s,
     )
-    columns = ("numbers", "before", "after", "gained")
+    columns = ("numbers", "before", "after", "gained", "spread")
     return row["snapshots"], list(zip(*(row[name] or () for name in columns), strict=True))
 
 
@@ -372,15 +374,3 @@ async def replace_fee_changes(
         ),
         now,
     )
-
-
-async def latest_prices(connection: Connection) -> list[tuple[str, str, str | None, str | None, str | None, str]]:
-    """(platform, market_id, price, yes_price, no_price, time) of every open market, as text for the cache."""
-    rows = await connection.fetch(
-        """
-        SELECT l.platform, l.market_id, l.price::text, l.yes_price::text, l.no_price::text, l.time::text
-        FROM market_latest l JOIN markets m USING (platform, market_id)
-        WHERE m.status = 'open' AND m.listed AND m.missing_since IS NULL
-        """
-    )
-    return [tuple(row) for row in rows]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import numpy as np
+import numpy.typing as npt
+
 from core.db import Connection
-from core.detect.columns import Change, Column, pack, unpack
+from core.detect.columns import Change, Column, Ints, pack, unpack
 from core.models import Platform
 
 
@@ -55,6 +58,14 @@ async def raw_since(connection: Connection) -> datetime | None:
     return since
 
 
+async def untrimmed(connection: Connection, numbers: Ints) -> npt.NDArray[np.int64]:
+    """Which of these markets still have all the snapshots that their age allows."""
+    rows = await connection.fetch(
+        "SELECT number FROM markets WHERE number = ANY($1::int[]) AND trimmed_at IS NULL", numbers.tolist()
+    )
+    return np.array([row["number"] for row in rows], dtype=np.int64)
+
+
 async def snapshot_times(
     connection: Connection, platform: Platform, since: datetime, until: datetime, timeout_s: float
 ) -> list[datetime]:
@@ -77,6 +88,7 @@ async def changes_at(
         """
         SELECT m.number, old.price::float8 AS before, s.price::float8 AS after,
                CASE WHEN s.volume >= old.volume THEN (s.volume - old.volume)::float8 END AS gained,
+               (s.yes_price + s.no_price - 1)::float8 AS spread,
                s.volume IS NOT NULL AS has_volume
         FROM market_snapshots s JOIN markets m USING (platform, market_id)
         LEFT JOIN LATERAL (
@@ -89,7 +101,7 @@ async def changes_at(
         at,
         timeout=timeout_s,
     )
-    changes = [(row["number"], row["before"], row["after"], row["gained"]) for row in rows]
+    changes = [(row["number"], row["before"], row["after"], row["gained"], row["spread"]) for row in rows]
     return changes, any(row["has_volume"] for row in rows)
 
 

@@ -14,12 +14,17 @@ Interval = Literal["snapshot", "hour", "day"]
 RANKED_MOST = 1_000
 
 _MARKET = """
-SELECT m.platform, m.market_id, m.title, coalesce(e.category, m.category) AS category, m.event_id, m.status,
+SELECT m.platform, m.market_id, m.title, coalesce(e.category, m.category, f.category) AS category, m.event_id, m.status,
        m.yes_label, m.no_label, m.url, m.open_time, m.close_time, m.result, m.payout::float8, m.settled_at,
        l.price::float8, l.yes_price::float8, l.no_price::float8, l.last_price::float8, l.volume::float8,
        l.volume_24h::float8, l.open_interest::float8, l.liquidity::float8, l.time AS priced_at, m.number
 """
-_JOINS = "LEFT JOIN events e USING (platform, event_id) LEFT JOIN market_latest l USING (platform, market_id)"
+# As analysis tells it: the event's category, the market's own, or Kalshi's series'.
+_CATEGORY = (
+    "LEFT JOIN events e USING (platform, event_id) "
+    "LEFT JOIN series_fees f ON m.platform = 'kalshi' AND f.series = e.series"
+)
+_JOINS = f"{_CATEGORY} LEFT JOIN market_latest l USING (platform, market_id)"
 
 
 async def markets(
@@ -64,15 +69,15 @@ async def markets_matching(
     behind = ""
     if after is not None:
         arguments += after
-        behind = f"WHERE (-f.rank, -f.number) > (-${len(arguments) - 1}::float8, -${len(arguments)}::integer)"
+        behind = f"WHERE (-rank, -number) > (-${len(arguments) - 1}::float8, -${len(arguments)}::integer)"
     rows = await connection.fetch(
         f"""
         WITH found AS (
             SELECT m.platform, m.market_id, m.number, ts_rank(m.search, q)::float8 AS rank
-            FROM markets m LEFT JOIN events e USING (platform, event_id), websearch_to_tsquery('english', $1) AS q
+            FROM markets m {_CATEGORY} CROSS JOIN websearch_to_tsquery('english', $1) AS q
             WHERE {" AND ".join(wanted)} LIMIT $3
         ), best AS (
-            SELECT * FROM found f {behind} ORDER BY -f.rank, -f.number LIMIT $2
+            SELECT * FROM found {behind} ORDER BY -rank, -number LIMIT $2
         )
         {_MARKET}, b.rank FROM best b JOIN markets m USING (platform, market_id) {_JOINS} ORDER BY -b.rank, -m.number
         """,  # noqa: S608  clauses of our own
@@ -88,7 +93,7 @@ def _filters(arguments: list[Any], platform: str | None, category: str | None) -
         wanted.append(f"m.platform = ${len(arguments)}")
     if category is not None:
         arguments.append(category)
-        wanted.append(f"coalesce(e.category, m.category) = ${len(arguments)}")
+        wanted.append(f"coalesce(e.category, m.category, f.category) = ${len(arguments)}")
     return wanted
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 from core.db import Connection
@@ -35,17 +36,21 @@ async def insights_alive(
 
     What is asked for is spelt out in the statement: a plan for all cases would use the index of none.
     """
-    arguments: list[Any] = [at, limit]
-    wanted = "i.created_at <= $1 AND least(i.expires_at, i.ended_at) > $1"
-    if category is not None:
-        arguments.append(category)
-        wanted += f" AND i.category = ${len(arguments)}"
-    if after is not None:
-        arguments.append(after)
-        last = f"SELECT {_LAST} FROM ai_insights last WHERE last.id = ${len(arguments)}::uuid"  # noqa: S608
-        wanted += f" AND ({_ORDER}) > ({last})"
-    rows = await connection.fetch(f"{_INSIGHT} WHERE {wanted} ORDER BY {_ORDER} LIMIT $2", *arguments)
+    statement = insights_statement(category=category is not None, after=after is not None)
+    rows = await connection.fetch(statement, at, limit, *(given for given in (category, after) if given is not None))
     return [dict(row) for row in rows]
+
+
+@cache
+def insights_statement(*, category: bool, after: bool = False) -> str:
+    """Of `insights_alive`: its arguments are the moment, the limit, and what is asked for of category and anchor."""
+    wanted = "i.created_at <= $1 AND least(i.expires_at, i.ended_at) > $1"
+    if category:
+        wanted += " AND i.category = $3"
+    if after:
+        last = f"SELECT {_LAST} FROM ai_insights last WHERE last.id = ${4 if category else 3}::uuid"  # noqa: S608
+        wanted += f" AND ({_ORDER}) > ({last})"
+    return f"{_INSIGHT} WHERE {wanted} ORDER BY {_ORDER} LIMIT $2"
 
 
 async def insights_by_id(
@@ -71,7 +76,8 @@ async def arbitrage_alive(
         SELECT id::text, opportunity_type AS type, description, kalshi_market_id AS kalshi_market,
                polymarket_market_id AS polymarket_market, edge_percentage::float8, net_edge_usd::float8,
                cost_usd::float8, shares::float8, execution_steps, risks, settlement_risk,
-               confidence_score::float8 AS confidence, quoted_at, first_seen_at, expires_at
+               confidence_score::float8 AS confidence, quoted_at, first_seen_at, expires_at,
+               legs, sizes, annualised_percentage::float8, settles_at
         FROM arbitrage_opportunities
         WHERE quoted_at <= $1 AND least(expires_at, withdrawn_at) > $1
           AND ($3::uuid IS NULL OR (-edge_percentage, id) >

@@ -21,12 +21,13 @@ from core.models import Platform
 # Tables that lose rows every night.
 CHURNED = (
     "market_snapshots", "market_latest", "markets", "events", "candle_hours", "candle_days", "candle_late",
-    "history_columns", "patterns", "withheld_insights", "arbitrage_opportunities", "digests", "job_runs",
+    "history_columns", "patterns", "withheld_insights", "arbitrage_opportunities", "arbitrage_lives",
+    "arbitrage_near_misses", "digests", "job_runs",
 )  # fmt: skip
 
 Aged = Literal[
     "candle_hours", "candle_days", "history_columns", "patterns", "withheld_insights", "arbitrage_opportunities",
-    "digests", "job_runs",
+    "arbitrage_lives", "digests", "job_runs",
 ]  # fmt: skip
 
 Over = Literal["final", "vanished"]
@@ -46,6 +47,7 @@ _OLD: dict[Aged, str] = {
         """,
     "withheld_insights": "t.at < $1",
     "arbitrage_opportunities": "t.expires_at < $1 AND t.status <> 'active'",
+    "arbitrage_lives": "t.ended_at < $1",
     "digests": "t.created_at < $1",
     # When a job last ran well is asked however long ago it was.
     "job_runs": """
@@ -64,6 +66,9 @@ AND NOT EXISTS (
     SELECT FROM arbitrage_opportunities a WHERE m.platform = 'kalshi' AND a.kalshi_market_id = m.market_id)
 AND NOT EXISTS (
     SELECT FROM arbitrage_opportunities a WHERE m.platform = 'polymarket' AND a.polymarket_market_id = m.market_id)
+AND NOT EXISTS (
+    SELECT FROM arbitrage_opportunities a WHERE a.legs
+        @> jsonb_build_array(jsonb_build_object('platform', m.platform, 'market_id', m.market_id)))
 AND NOT EXISTS (SELECT FROM candle_late d WHERE d.platform = m.platform AND d.market_id = m.market_id)
 """
 

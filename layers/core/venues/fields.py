@@ -13,6 +13,7 @@ import orjson
 
 TITLE_CHARS = 1_000
 RULES_CHARS = 20_000
+RAW_CHARS = 20_000
 ID_CHARS = 200
 MICRO = Decimal("0.000001")
 _VOLUME_STEP = Decimal("0.0001")
@@ -103,6 +104,13 @@ def text(value: Any, limit: int) -> str:
     if not isinstance(value, str):
         return ""
     return _UNWANTED.sub("", value[: limit * 2])[:limit].strip()
+
+
+def kept(row: dict[str, Any]) -> dict[str, Any]:
+    """A raw answer as it is stored: its texts end at RAW_CHARS, so that no market weighs megabytes."""
+    if all(type(value) is not str or len(value) <= RAW_CHARS for value in row.values()):
+        return row
+    return {name: value[:RAW_CHARS] if type(value) is str else value for name, value in row.items()}
 
 
 def identifier(value: Any) -> str | None:

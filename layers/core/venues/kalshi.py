@@ -321,7 +321,7 @@ def _parse_terms(row: dict[str, Any], ticker: str, event: Event | None) -> Terms
         no_token=None,
         fee=None,
         digest=fields.digest_of(ticker, event_id, title, rules, yes_label, no_label, open_time, close_time, waiver),
-        raw=row,
+        raw=fields.kept(row),
         fee_waiver_until=waiver,
     )
 

@@ -351,7 +351,7 @@ def _parse_terms(row: dict[str, Any], market_id: str, event: Event | None, outco
         no_token=tokens[1] if tokens else None,
         fee=fee,
         digest=fields.digest_of(market_id, event_id, title, rules, labels, tokens, open_time, close_time, fee_terms),
-        raw=row,
+        raw=fields.kept(row),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.agent.answers import OpportunityAnswer
 from core.agent.evidence import Candidate
+from core.detect.rates import Rate
 from core.models import Pattern
 
 NOW = datetime(2026, 11, 22, 13, 5, tzinfo=UTC)
@@ -24,6 +25,34 @@ def make_pattern(**given: Any) -> Pattern:
         "numbers": {"move_1h_cents": -6.0, "move_sigmas": 8.2},
     }
     return Pattern(**values | given)
+
+
+def make_rate(**given: Any) -> Rate:
+    """54 of 100 setups hit, as often as without the pattern."""
+    values: dict[str, Any] = {
+        "detector": "price_jump",
+        "category": "Politics",
+        "horizon": "24h",
+        "band": 2,
+        "n": 100,
+        "effective": 90.0,
+        "rate": 0.54,
+        "low": 0.44,
+        "high": 0.63,
+        "matched_rate": 0.53,
+        "lift": 0.01,
+        "shrunk_lift": 0.0,
+        "move": 0.001,
+        "net": -0.02,
+        "matched_net": -0.02,
+        "lift_move": 0.001,
+        "shrunk_net": -0.02,
+        "q_lift": 1.0,
+        "q_edge": 1.0,
+        "verdict": "unproven",
+        "why": "no more than chance explains",
+    }
+    return Rate(**values | given)
 
 
 def make_candidate(**given: Any) -> Candidate:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.agent.evidence import gather, net_edge, pack
+from core.detect.rates import Rate
 from core.models import Platform
-from tests.core.agent.making import NOW, make_candidate, make_pattern
+from tests.core.agent.making import NOW, make_candidate, make_pattern, make_rate
 
 CENTS = st.integers(1, 999).map(lambda tenths: Decimal(tenths) / 1000)
 
@@ -172,5 +173,33 @@ def test_what_is_sent_names_the_market_the_detector_and_the_facts() -> None:
     evidence = gather(candidate, NOW)
     sent = pack(candidate, evidence)
     assert sent["market"]["id"] == "KXTEST-26DEC31"
-    assert sent["detector"] == {"name": "price_jump", "score": 72}
+    earlier = {"verdict": "unproven", "why": "no setup like it was measured"}
+    assert sent["detector"] == {"name": "price_jump", "score": 72, "earlier_setups": earlier}
     assert sent["facts"] == evidence.as_json()
+
+
+def shown(*rates: Rate) -> tuple[dict[str, str], dict[str, str]]:
+    candidate = make_candidate(rates=rates)
+    evidence = gather(candidate, NOW)
+    facts = {fact.name: fact.value for fact in evidence.facts if fact.name.startswith(("setup", "matched"))}
+    return facts, pack(candidate, evidence)["detector"]["earlier_setups"]
+
+
+def test_what_was_measured_of_earlier_setups_is_told_with_its_interval_and_called_unproven_where_it_is() -> None:
+    facts, said = shown(make_rate(n=12, effective=12.0, why="fewer than 30 independent setups"))
+    assert facts == {
+        "setups": "12",
+        "setup_hit_pct": "54",
+        "setup_low_pct": "44",
+        "setup_high_pct": "63",
+        "matched_hit_pct": "53",
+    }
+    assert (said["verdict"], said["why"]) == ("unproven", "fewer than 30 independent setups")
+
+
+def test_what_setups_earn_is_a_fact_only_when_it_is_proved_to_pay() -> None:
+    proved = make_rate(verdict="edge", why="", shrunk_net=0.031)
+    facts, said = shown(make_rate(horizon="1h", n=900), proved, make_rate(horizon="6h", verdict="adverse", why=""))
+    assert facts["setup_net_cents"] == "3.1"
+    assert (said["verdict"], said["horizon"]) == ("proved to pay after costs", "24h")
+    assert "setup_net_cents" not in shown(make_rate(verdict="lift", why="", shrunk_net=0.031))[0]

@@ -15,7 +15,8 @@ from core.agent.evidence import LABELS, Candidate, Evidence, gather
 from core.agent.numbers import number_faults
 from core.agent.tellings import TELLINGS
 from core.agent.vocabulary import Vocabulary
-from tests.core.agent.making import NOW, make_candidate, make_pattern
+from core.detect.rates import Rate
+from tests.core.agent.making import NOW, make_candidate, make_pattern, make_rate
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ TOLD = [
     Told("taker_fee_cents", "The taker fee is {}¢ a contract."),
     Told("net_edge_cents", "An edge of {}¢ remains after fees."),
     Told("net_edge_cents", "After the fee {}¢ is left."),
+    Told("setups", "Of it {} earlier setups like this one were measured."),
+    Told("setup_hit_pct", "The hit rate of those setups is {}%."),
+    Told("setup_low_pct", "The interval starts at {}%."),
+    Told("setup_high_pct", "The interval ends at {}%."),
+    Told("matched_hit_pct", "The hit rate of matched moments is {}%."),
+    Told("setup_net_cents", "After fees those setups leave {}¢ a contract."),
     Told("hours_to_close", "The market closes in {} hours."),
     Told("quote_age_minutes", "These prices are {} minutes old."),
 ]
@@ -58,6 +65,20 @@ SIDED = [told for told in TOLD if "YES" in told.sentence or "NO" in told.sentenc
 TIMED = [
     told for told in TOLD if "{} hours" not in told.sentence and ("hour" in told.sentence or "day" in told.sentence)
 ]
+
+
+@st.composite
+def rates(draw: st.DrawFn) -> Rate:
+    low = draw(st.integers(5, 40)) / 100
+    return make_rate(
+        n=draw(st.integers(30, 5_000)),
+        low=low,
+        rate=low + 0.1,
+        high=low + 0.2,
+        matched_rate=low + 0.3,
+        shrunk_net=draw(st.integers(1, 90)) / 1_000,
+        verdict="edge",
+    )
 
 
 @st.composite
@@ -82,6 +103,7 @@ def candidates(draw: st.DrawFn) -> Candidate:
         volume_24h=Decimal(draw(st.integers(9_001, 10**7))),
         fair=Decimal(min(yes + draw(st.integers(5, 15)), 99)) / 100,
         close_time=NOW + timedelta(hours=draw(st.integers(2, 2_000))),
+        rates=(draw(rates()),),
         quoted_at=NOW - timedelta(minutes=draw(st.integers(0, 90))),
     )
 

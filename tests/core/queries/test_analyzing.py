@@ -43,25 +43,6 @@ def pattern(**given: Any) -> Pattern:
     return Pattern(**values | given)
 
 
-def opportunity(kalshi: str = "K", at: datetime = NOW, **given: Any) -> dict[str, Any]:
-    return {
-        "opportunity_type": "CROSS_PLATFORM",
-        "kalshi_market_id": kalshi,
-        "polymarket_market_id": "P",
-        "description": "Both legs",
-        "edge_percentage": Decimal(3),
-        "net_edge_usd": Decimal(3),
-        "cost_usd": Decimal(97),
-        "shares": Decimal(100),
-        "execution_steps": ["Buy"],
-        "risks": ["One leg alone is a bet"],
-        "settlement_risk": "CAUTION",
-        "confidence_score": Decimal(80),
-        "quoted_at": at,
-        "expires_at": at + timedelta(minutes=15),
-    } | given
-
-
 async def test_an_open_markets_fee_is_unknown_until_its_venue_says_it(connection: db.Connection) -> None:
     fee = FeeFacts(Decimal("0.04"), Decimal(2), "politics")
     async with connection.transaction():
@@ -98,33 +79,6 @@ async def test_what_was_spent_counts_from_its_moment_on(connection: db.Connectio
     assert await analyzing.spent_usd(connection, NOW) == Decimal("0.1")
     assert await analyzing.spent_usd(connection, NOW - timedelta(hours=1)) == Decimal("0.12")
     assert await analyzing.spent_usd(connection, NOW + timedelta(hours=1)) == 0
-
-
-async def test_an_opportunity_quoted_again_keeps_when_it_was_first_seen(connection: db.Connection) -> None:
-    later = NOW + timedelta(minutes=10)
-    assert await analyzing.replace_opportunities(connection, [opportunity("A"), opportunity("B")], NOW) == (2, 0)
-    again = [opportunity("A", later), opportunity("C", later)]
-    assert await analyzing.replace_opportunities(connection, again, later) == (2, 1)
-    stored = await connection.fetch("SELECT * FROM arbitrage_opportunities ORDER BY kalshi_market_id, quoted_at")
-    assert [(row["kalshi_market_id"], row["status"], row["first_seen_at"], row["withdrawn_at"]) for row in stored] == [
-        ("A", "withdrawn", NOW, later),
-        ("A", "active", NOW, None),
-        ("B", "withdrawn", NOW, later),
-        ("C", "active", later, None),
-    ]
-
-
-async def test_an_opportunity_that_was_over_begins_anew_only_after_its_status_was_told(
-    connection: db.Connection,
-) -> None:
-    await analyzing.replace_opportunities(connection, [opportunity()], NOW)
-    gone, back = NOW + timedelta(minutes=30), NOW + timedelta(minutes=45)
-    await analyzing.replace_opportunities(connection, [], gone)
-    await analyzing.replace_opportunities(connection, [opportunity(at=back)], back)
-    stored = await connection.fetch(
-        "SELECT status, withdrawn_at, first_seen_at FROM arbitrage_opportunities ORDER BY 3"
-    )
-    assert [tuple(row) for row in stored] == [("expired", None, NOW), ("active", None, back)]
 
 
 async def test_a_market_is_analysed_only_while_its_quote_is_current(connection: db.Connection) -> None:

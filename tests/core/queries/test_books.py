@@ -11,7 +11,7 @@ import pytest
 
 from core import db
 from core.models import Book, Level, MarketStatus, Pattern, Platform
-from core.queries import analyzing, books, collecting
+from core.queries import analyzing, books, collecting, matching
 from tests.api.rows import insert_insight
 from tests.conftest import NOW
 from tests.core.making import make_market, price
@@ -27,9 +27,10 @@ async def store(pool: db.Pool, *markets: Any, now: datetime = NOW) -> None:
 
 
 async def pair(pool: db.Pool, kalshi: str, polymarket: str, relation: str = "identity", risk: str = "SAFE") -> None:
-    row: tuple[Any, ...] = (kalshi, polymarket, relation, True, Decimal("0.9"), risk, [], NOW)
+    priced = relation == "identity" and risk != "BLOCK"
+    row: tuple[Any, ...] = (kalshi, polymarket, relation, True, Decimal("0.9"), risk, [], True, priced, "", 0, 0, NOW)
     async with db.acquire(pool, 5) as connection:
-        await analyzing.upsert_pairs(connection, [row])
+        await matching.upsert_pairs(connection, [row])
 
 
 async def louden(pool: db.Pool, *scores: tuple[str, float], at: datetime = NOW) -> None:

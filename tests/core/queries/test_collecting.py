@@ -120,7 +120,7 @@ async def changes(pool: db.Pool, *markets: Market, now: datetime) -> list[tuple[
     return sorted((ids[number], *values) for number, *values in found)
 
 
-async def test_a_batch_tells_whose_price_or_volume_changed_and_by_how_much(pool: db.Pool) -> None:
+async def test_a_batch_tells_whose_price_or_volume_changed_by_how_much_and_at_what_spread(pool: db.Pool) -> None:
     names = ("fell", "moved", "new", "silent", "still")
     first = [make_market(name, yes="0.52", no="0.50", volume="100") for name in names if name != "new"]
     await store(pool, *first)
@@ -134,10 +134,10 @@ async def test_a_batch_tells_whose_price_or_volume_changed_and_by_how_much(pool:
     async with db.acquire(pool, 5) as connection:
         await collecting.upsert_terms(connection, second, NOW)
     assert await changes(pool, *second, now=NOW + HOUR) == [
-        ("fell", 0.51, 0.51, None),
-        ("moved", 0.51, 0.61, 30.0),
-        ("new", None, 0.29, None),
-        ("silent", 0.51, 0.51, None),
+        ("fell", 0.51, 0.51, None, 0.02),
+        ("moved", 0.51, 0.61, 30.0, 0.02),
+        ("new", None, 0.29, None, 0.02),
+        ("silent", 0.51, 0.51, None, 0.02),
     ]
 
 
@@ -369,16 +369,3 @@ def recorded_page(platform: Platform, path: Path) -> list[Market]:
     body = orjson.loads(path.read_bytes())
     body = body["response"] if isinstance(body, dict) and "_metadata" in body else body
     return VENUES[platform].parse_page(body).markets
-
-
-# The cache's blobs
-
-
-async def test_latest_prices_are_of_open_listed_markets_with_null_where_unknown(pool: db.Pool) -> None:
-    await store(pool, make_market("M-1", no=None), make_market("M-2"), make_market("M-3", yes=None, no=None, last=None))
-    await store(pool, make_market("M-2", status=MarketStatus.CLOSED), now=NOW + HOUR)
-    async with db.acquire(pool, 5) as connection:
-        found = {prices[1]: prices for prices in await collecting.latest_prices(connection)}
-    assert found["M-1"][:5] == ("kalshi", "M-1", "0.510000", "0.520000", None)
-    assert found["M-3"][2:5] == (None, None, None)
-    assert found.keys() == {"M-1", "M-3"}

@@ -11,7 +11,7 @@ import pytest
 
 from core import db
 from core.models import PLATFORMS, MarketStatus, Pattern, Platform
-from core.queries import analyzing, jobs, upkeeping
+from core.queries import analyzing, jobs, matching, upkeeping
 from core.queries.upkeeping import Aged, Chunk, Over
 from tests.api.rows import insert_arbitrage, insert_insight
 from tests.conftest import NOW
@@ -64,14 +64,27 @@ async def insert_pattern(pool: db.Pool, market_id: str, at: datetime, detector: 
 
 async def insert_pair(pool: db.Pool, kalshi: str, polymarket: str) -> None:
     async with pool.acquire() as connection:
-        await analyzing.upsert_pairs(
-            connection, [(kalshi, polymarket, "identity", True, Decimal(1), "CAUTION", [], NOW)]
+        row: tuple[Any, ...] = (
+            kalshi,
+            polymarket,
+            "identity",
+            True,
+            Decimal(1),
+            "CAUTION",
+            [],
+            True,
+            True,
+            "",
+            0,
+            0,
+            NOW,
         )
+        await matching.upsert_pairs(connection, [row])
 
 
 async def insert_needed(pool: db.Pool) -> set[str]:
     """One market for each way in which a market can be needed; and one that nobody needs, K-free and P-free."""
-    kalshi = [f"K-{name}" for name in ("free", "pattern", "pair", "arbitrage")]
+    kalshi = [f"K-{name}" for name in ("free", "pattern", "pair", "arbitrage", "leg")]
     polymarket = [f"P-{name}" for name in ("free", "pair", "arbitrage")]
     await store(pool, *(make_market(name) for name in kalshi), now=NOW)
     await store(pool, *(make_market(name, "polymarket") for name in polymarket), now=NOW)
@@ -79,7 +92,9 @@ async def insert_needed(pool: db.Pool) -> set[str]:
         await insert_insight(connection, "An insight's market")
         await insert_arbitrage(connection, "An opportunity")
         await connection.execute(
-            "UPDATE arbitrage_opportunities SET kalshi_market_id = 'K-arbitrage', polymarket_market_id = 'P-arbitrage'"
+            "UPDATE arbitrage_opportunities SET kalshi_market_id = 'K-arbitrage', "
+            "polymarket_market_id = 'P-arbitrage', legs = $1",
+            [{"platform": "kalshi", "market_id": "K-arbitrage"}, {"platform": "kalshi", "market_id": "K-leg"}],
         )
     await insert_pattern(pool, "K-pattern", NOW)
     await insert_pair(pool, "K-pair", "P-pair")
@@ -91,7 +106,7 @@ async def insert_needed(pool: db.Pool) -> set[str]:
 
 async def test_what_others_refer_to_is_neither_trimmed_nor_forgotten(pool: db.Pool) -> None:
     needed = await insert_needed(pool)
-    assert len(needed) == 6
+    assert len(needed) == 7
     for platform in PLATFORMS:
         assert (await trim(pool, NOW + DAY, platform)).markets == 1
     assert {row["market_id"] for row in await pool.fetch("SELECT * FROM markets WHERE trimmed_at IS NULL")} == needed
@@ -242,6 +257,9 @@ async def test_a_living_opportunity_stays_and_so_many_rows_go_at_once(pool: db.P
 
 
 AGES: dict[Aged, str] = {
+    "arbitrage_lives": "INSERT INTO arbitrage_lives (bundle_key, opportunity_type, first_seen_at, last_seen_at, "
+    "last_edge_percentage, peak_edge_percentage, peak_net_edge_usd, peak_at, ended_at) "
+    "SELECT 'K', 'HEDGE', at, at, 1, 1, 1, at, at FROM unnest(ARRAY['2026-11-20Z', '2026-11-21Z']::timestamptz[]) at",
     "candle_hours": "INSERT INTO candle_hours VALUES (1, '2026-11-20', 1, 1, '{}', '{}'), "
     "(1, '2026-11-21', 1, 1, '{}', '{}')",
     "candle_days": "INSERT INTO candle_days (number, day) VALUES (1, '2026-11-20'), (1, '2026-11-21')",

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0020"
-down_revision = "0007"
+revision = "0011"
+down_revision = "0010"
 
 # `tier` holds until `tier_until` (null: without end), so that what ends by time needs nobody to write.
 # A sync takes a number from `billing_asked` before it asks Stripe, and leaves it in `billing_applied`.

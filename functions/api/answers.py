@@ -1,0 +1,297 @@
+"""Shapes of the answers, for the OpenAPI document only: answers are encoded elsewhere, and a cold start needs none."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from api.shapes import Platform
+
+Tier = Literal["free", "basic", "premium", "pro"]
+Refresh = Literal["daily", "hourly", "real-time"]
+NextCursor = Annotated[str | None, Field(description="give it as `cursor` for the next page; null on the last one")]
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    upgrade_to: Tier | None = Field(default=None, description="the tier that includes what was refused")
+    faults: list[dict[str, str]] | None = None
+
+
+class Said(BaseModel):
+    detail: str
+
+
+class Health(BaseModel):
+    status: Literal["ok"]
+
+
+class Tokens(BaseModel):
+    access_token: str
+    token_type: Literal["bearer"]
+    expires_in: int = Field(description="seconds")
+    refresh_token: str = Field(description="good for one use; the answer to it holds the next")
+
+
+class Account(BaseModel):
+    id: str
+    email: str
+    tier: Tier
+    email_verified_at: AwareDatetime | None
+    created_at: AwareDatetime
+    requests_per_minute: int
+
+
+class Export(BaseModel):
+    account: dict[str, Any]
+    stripe_customer_id: str | None
+    sessions: list[dict[str, Any]]
+    api_keys: list[dict[str, Any]]
+    subscriptions: list[dict[str, Any]]
+    tier_changes: list[dict[str, Any]]
+    analyses: list[dict[str, Any]]
+
+
+class Key(BaseModel):
+    id: str
+    name: str
+    prefix: str
+    created_at: AwareDatetime
+
+
+class MadeKey(Key):
+    key: str = Field(description="shown this once; only its hash is stored")
+
+
+class Keys(BaseModel):
+    keys: list[Key]
+
+
+class Fact(BaseModel):
+    id: str
+    name: str
+    label: str
+    value: str
+    unit: str
+
+
+class Insight(BaseModel):
+    id: str
+    platform: Platform
+    market_id: str
+    market_title: str
+    yes_means: str
+    no_means: str
+    pattern_type: str
+    pattern_score: float
+    category: str | None
+    ai_recommendation: Literal["STRONG_BET", "GOOD_BET", "CAUTION", "AVOID"]
+    confidence_score: float | None = Field(description="100 × the probability that the position earns more than 0")
+    confidence_basis: str
+    win_probability: float | None = Field(description="of YES, calibrated")
+    one_liner: str
+    reasoning: str
+    risk_factors: list[str]
+    suggested_position: Literal["YES", "NO", "WAIT"]
+    edge_explanation: str
+    time_sensitivity: Literal["ACT_NOW", "HOURS", "DAYS", "WEEKS"]
+    net_edge_cents: float | None = Field(description="a contract, after fees")
+    evidence: list[Fact]
+    price_at_emission: float | None
+    yes_price_at_emission: float | None
+    no_price_at_emission: float | None
+    model: str
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+
+
+class InsightAlone(Insight):
+    ended_at: AwareDatetime | None = Field(description="when it was withdrawn or replaced before its time")
+    settled: bool
+    outcome: Literal["yes", "no", "scalar"] | None
+
+
+class Arbitrage(BaseModel):
+    id: str
+    type: Literal["CROSS_PLATFORM", "RELATED_MARKET", "TEMPORAL", "HEDGE"]
+    description: str
+    kalshi_market: str
+    polymarket_market: str
+    edge_percentage: float
+    net_edge_usd: float
+    cost_usd: float
+    shares: float
+    execution_steps: list[Any]
+    risks: list[Any]
+    settlement_risk: str
+    confidence: float | None
+    quoted_at: AwareDatetime = Field(description="when both books were read")
+    first_seen_at: AwareDatetime
+    expires_at: AwareDatetime
+
+
+class Common(BaseModel):
+    refresh: Refresh
+    disclaimer: str
+    upgrade_prompt: str | None = Field(default=None, description="basic only")
+
+
+class DeepAnalysis(BaseModel):
+    platform: Platform
+    market_id: str
+    market_title: str
+    ended_at: AwareDatetime
+    result: Any
+
+
+class Insights(Common):
+    insights: list[Insight]
+    next_cursor: NextCursor
+    arbitrage: list[Arbitrage] | None = Field(default=None, description="premium and pro")
+    deep_analysis: list[DeepAnalysis] | None = Field(default=None, description="pro: what was answered in a day")
+
+
+class Price(BaseModel):
+    time: AwareDatetime
+    price: float | None
+    volume: float | None
+
+
+class OneInsight(Common):
+    insight: InsightAlone
+    prices: list[Price] = Field(description="hourly closes of the market, from three days before the insight on")
+
+
+class Arbitrages(Common):
+    arbitrage: list[Arbitrage]
+    next_cursor: NextCursor
+
+
+class Digest(Common):
+    day: date
+    created_at: AwareDatetime
+    top_picks: list[dict[str, Any]]
+    avoid_list: list[dict[str, Any]]
+    market_sentiment: str
+    arbitrage_opportunities: list[dict[str, Any]] | None = Field(
+        default=None, description="premium (from the next full hour on) and pro"
+    )
+    watchlist: list[dict[str, Any]]
+    model: str
+
+
+class Market(BaseModel):
+    platform: Platform
+    market_id: str
+    title: str
+    category: str | None
+    event_id: str | None
+    status: str
+    yes_label: str
+    no_label: str
+    url: str
+    open_time: AwareDatetime | None
+    close_time: AwareDatetime | None
+    result: Literal["yes", "no", "scalar"] | None
+    payout: float | None
+    settled_at: AwareDatetime | None
+    price: float | None = Field(description="the best estimate of probability; null when unknown")
+    yes_price: float | None = Field(description="what a buyer of YES pays now")
+    no_price: float | None
+    last_price: float | None
+    volume: float | None = Field(description="cumulative: contracts on Kalshi, dollars on Polymarket")
+    volume_24h: float | None
+    open_interest: float | None
+    liquidity: float | None
+    priced_at: AwareDatetime | None = Field(description="when the price last changed")
+
+
+class MarketAlone(Market):
+    rules: str
+    fee_kind: str | None
+    fee_rate: float | None
+
+
+class Markets(BaseModel):
+    markets: list[Market]
+    next_cursor: NextCursor
+    disclaimer: str
+
+
+class OneMarket(BaseModel):
+    market: MarketAlone
+    disclaimer: str
+
+
+class Point(BaseModel):
+    """A snapshot has price, yes_price and no_price, a candle open, high, low and close."""
+
+    time: AwareDatetime
+    price: float | None = None
+    yes_price: float | None = None
+    no_price: float | None = None
+    open: float | None = None
+    high: float | None = None
+    low: float | None = None
+    close: float | None = None
+    volume: float | None = Field(description="of a candle what was traded in it, of a snapshot the cumulative counter")
+
+
+class History(BaseModel):
+    platform: Platform
+    market_id: str
+    interval: Literal["snapshot", "hour", "day"]
+    points: list[Point]
+    next_cursor: NextCursor
+    disclaimer: str
+
+
+class Analysis(BaseModel):
+    id: str
+    platform: Platform
+    market_id: str
+    market_title: str
+    question: str | None
+    status: Literal["queued", "running", "done", "withheld", "failed"]
+    requested_at: AwareDatetime
+    ended_at: AwareDatetime | None
+    result: Any
+    reason: str | None = Field(description="why nothing was published")
+
+
+class Analyses(BaseModel):
+    analyses: list[Analysis]
+    next_cursor: NextCursor
+
+
+# By the name of the route.
+BY_ROUTE: dict[str, type[BaseModel]] = {
+    "health": Health,
+    "live": Health,
+    "get_insights": Insights,
+    "get_insight": OneInsight,
+    "get_arbitrage": Arbitrages,
+    "get_latest_digest": Digest,
+    "get_digest": Digest,
+    "get_markets": Markets,
+    "get_market": OneMarket,
+    "get_history": History,
+    "ask": Analysis,
+    "get_analyses": Analyses,
+    "get_analysis": Analysis,
+    "register": Said,
+    "login": Tokens,
+    "refresh": Tokens,
+    "forgot": Said,
+    "me": Account,
+    "export": Export,
+    "get_keys": Keys,
+    "make_key": MadeKey,
+}

@@ -1,0 +1,60 @@
+"""Favourite-longshot mispricing: what prices of this kind came to, against what is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.detect.history import Floats, History
+from core.detect.scores import Null, score_of
+from core.detect.signals import Signal, nothing
+
+# A proved rate has a standard error of its own: so many of them between it and the price at which it can be had.
+MISPRICED = Null(0.0, 1.3, 2.3, 3.1, 3.7)
+ANY_CATEGORY = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SettledRates:
+    """How often YES came true, by category, horizon and price: C by H by B cells, known before any market it is used
+    on. `bands` (B + 1,) are prices, `horizons` (H + 1,) hours to the close; `categories` name the first axis, the empty
+    one for every other. `error` is the rate's standard error, `proved` whether its edge survived the tests of all.
+    """
+
+    categories: tuple[str, ...]
+    horizons: Floats
+    bands: Floats
+    rate: Floats
+    error: Floats
+    proved: npt.NDArray[np.bool_]
+
+
+def favourite_longshot(history: History, rates: SettledRates | None) -> Signal:
+    """YES offered below, or bid above, the rate at which markets of this category, horizon and price band settled YES.
+
+    z = (rate - ask, or bid - rate) / the rate's standard error. Without a table, for a market without a closing time or
+    quotes and for a cell that is not proved nothing is said. Size k: k standard errors. Side: towards the rate.
+
+    Source: Griffith 1949; Snowberg and Wolfers 2010; for prediction markets Page and Clemen 2013.
+    """
+    if rates is None or history.hours_left is None or not history.price.shape[1]:
+        return nothing("favourite_longshot", history)
+    horizon = np.searchsorted(rates.horizons, history.hours_left, side="right") - 1
+    band = np.searchsorted(rates.bands, history.price[:, -1], side="right") - 1
+    known = {name: number for number, name in enumerate(rates.categories)}
+    other = known.get(ANY_CATEGORY, -1)
+    category = np.array([known.get(name or ANY_CATEGORY, other) for name in history.categories], dtype=np.int64)
+    inside = (category >= 0) & (horizon >= 0) & (horizon < len(rates.horizons) - 1)
+    inside &= (band >= 0) & (band < len(rates.bands) - 1)
+    cell = tuple(np.where(inside, axis, 0) for axis in (category, horizon, band))
+    rate = np.where(inside & rates.proved[cell], rates.rate[cell], np.nan)
+    ask = np.where((history.ask > 0) & (history.ask < 1), history.ask, np.nan)
+    bid = np.where((history.bid > 0) & (history.bid < 1), history.bid, np.nan)
+    cheap, dear = np.nan_to_num(rate - ask, nan=0.0), np.nan_to_num(bid - rate, nan=0.0)
+    edge = np.maximum(cheap, dear)
+    size = np.where(edge > 0, edge / rates.error[cell], np.nan)
+    side = np.where(edge > 0, np.where(cheap > dear, 1, -1), 0).astype(np.int8)
+    numbers = {"settled_rate_cents": np.where(edge > 0, 100 * rate, np.nan)}
+    return Signal("favourite_longshot", score_of(size, MISPRICED), side, numbers)

@@ -1,0 +1,154 @@
+"""Detectors of what a price did, in its own noise."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.detect.past import ROUNDING, Past, Singles, log_odds
+from core.detect.scores import Null, score_of
+from core.detect.signals import Sides, Signal
+
+MIN_MOVE = 0.015
+_NONE = np.float32(np.nan)
+
+JUMP = Null(2.6, 3.3, 4.0, 4.88, 5.9)
+HOURLY_JUMP = Null(2.4, 3.14, 3.94, 4.67, 5.6)
+DRIFT = Null(1.56, 2.48, 3.2, 3.75, 4.1)
+MOMENTUM = Null(1.76, 2.66, 3.3, 3.82, 4.33)
+REVERSAL = Null(1.0, 1.66, 2.16, 2.57, 3.0)
+CONVERGENCE = Null(1.16, 2.1, 2.74, 3.1, 3.35)
+
+
+def price_jump(past: Past) -> Signal:
+    """The largest quarter-hour's move of the last hour in log-odds, in the market's own quarter-hour noise.
+
+    Own noise: `Past.quarter_scale`, the root of the realised variance of up to a week. A jump of size k is k times the
+    noise of an *hour*, within a quarter of one. Without quarter-hours the last hour's move against the hourly noise
+    (`Past.scale`). It must be 1.5 cents or more and beyond what a wider quote would make of the middle. Side:
+    against it (overreaction: De Bondt and Thaler 1985); whether that pays is what base rates tell.
+
+    Source: Lee and Mykland 2008, "Jumps in financial markets", with a winsorised variance for the bipower one.
+    """
+    size, cents = largest_quarter(past)
+    score = score_of(size, JUMP)
+    hourly, hour_cents = last_hour(past)
+    coarse = np.isnan(size)
+    score = np.where(coarse, score_of(hourly, HOURLY_JUMP), score)
+    size, moved = np.where(coarse, hourly, size), np.where(coarse, hour_cents, cents)
+    real = (np.abs(moved) >= 100 * MIN_MOVE - 1e-3) & ~(np.abs(moved) <= 50 * past.spread)
+    score = np.where(real, score, 0)
+    return Signal(
+        "price_jump",
+        score,
+        sides(-moved, score),
+        {"move_1h_cents": past.cents(1), "move_sigmas": size, "jump_cents": moved},
+    )
+
+
+def largest_quarter(past: Past) -> tuple[Singles, Singles]:
+    """(own noises, cents) of the largest of the last hour's quarter-hour moves; NaN where none is known.
+
+    What was half taken back since is a quote that flickered and counts for nothing, as does the half of what the spread
+    widened by, which moves the middle when one side of the book leaves. After a standstill of w
+    quarter-hours a martingale moves by sqrt(w) noises: a halt that ends, or a market that seldom trades, is no jump.
+    """
+    price = past.quarter_prices
+    moves = np.diff(log_odds(price), axis=1)
+    size = np.where(np.isfinite(moves), np.abs(moves), np.float32(-1))
+    largest = np.argmax(size, axis=1)[:, None]
+    before, after = (np.take_along_axis(price, largest + end, axis=1)[:, 0] for end in (0, 1))
+    floor = np.float32(ROUNDING) / np.sqrt(before * (1 - before) * after * (1 - after))
+    move = np.take_along_axis(moves, largest, axis=1)[:, 0]
+    left = np.abs(price[:, -1] - before) >= np.abs(after - before) / 2
+    scale = np.maximum(past.quarter_scale, past.usual_quarter * np.sqrt(past.quarters_still(largest)))
+    size = np.abs(move) / np.maximum(scale, floor)
+    size = size * np.maximum(1 - past.widened / (2 * np.abs(after - before)), 0)
+    return np.where(left | np.isnan(move), size, 0), 100 * (after - before)
+
+
+def last_hour(past: Past) -> tuple[Singles, Singles]:
+    """(own hourly noises, cents) of the last hour's move; after a standstill as for a quarter's."""
+    if past.hours < 3:
+        return past.nothing(), past.nothing()
+    before, after = past.price[:, -2], past.price[:, -1]
+    floor = np.float32(ROUNDING) / np.sqrt(before * (1 - before) * after * (1 - after))
+    scale = np.maximum(past.scale, past.usual * np.sqrt(1 + past.hours_still))
+    return np.abs(past.moves[:, -1]) / np.maximum(scale, floor), past.cents(1)
+
+
+def price_drift(past: Past) -> Signal:
+    """The last day's move in log-odds that no single hour made, in the noise of a day.
+
+    z = |sum of 24 hourly moves, each bounded by 2.5 hourly noises| / (noise * sqrt(24)), of 3 cents or more. A drift of
+    size k moves k hourly noises an hour, all day. Side: on (underreaction: Jegadeesh and Titman 1993).
+    """
+    return _trend(past, "price_drift", 24, 24.0, DRIFT, "move_24h_cents")
+
+
+def momentum(past: Past) -> Signal:
+    """Six hours that go one way: five of them at least, none for more than 2.5 hourly noises, together far beyond the
+    noise of six hours. Size k: k hourly noises an hour over the six hours. Side: on (Moskowitz, Ooi and Pedersen 2012,
+    time series momentum).
+    """
+    signal = _trend(past, "momentum", 6, 6.0, MOMENTUM, "move_6h_cents")
+    if past.hours < 8:
+        return signal
+    moves = past.filled[:, -6:]
+    one_way = np.maximum((moves > 0).sum(axis=1), (moves < 0).sum(axis=1)) >= 5
+    return Signal("momentum", np.where(one_way, signal.score, 0), signal.side, signal.numbers)
+
+
+def _trend(past: Past, name: str, hours: int, root: float, null: Null, told: str) -> Signal:
+    total = past.moved(hours, most=np.float32(2.5) * past.scale)
+    size = np.abs(total) / (past.scale * np.float32(root**0.5))
+    cents = past.cents(hours)
+    real = (np.abs(cents) >= 3) & (np.sign(cents) == np.sign(total))
+    score = np.where(real, score_of(size, null), 0)
+    return Signal(name, score, sides(cents, score), {told: cents, "move_sigmas": size})
+
+
+def reversal(past: Past) -> Signal:
+    """The last three hours took the price back the way it had come in the twelve before them.
+
+    z = the smaller of the two moves, each in its own noise (noise * sqrt(hours)); both 2 cents or more, of opposite
+    signs. Size k: both at k hourly noises an hour. Side: on with the last three hours.
+    """
+    back, there = past.moved(3), past.moved(12, after=3)
+    scale = past.scale
+    size = np.minimum(np.abs(back) / (scale * np.float32(3**0.5)), np.abs(there) / (scale * np.float32(12**0.5)))
+    last = past.cents(3)
+    before = past.cents(15) - last
+    real = (back * there < 0) & (np.abs(last) >= 2) & (np.abs(before) >= 2) & (last * before < 0)
+    score = np.where(real, score_of(size, REVERSAL), 0)
+    return Signal(
+        "reversal",
+        score,
+        sides(last, score),
+        {"move_3h_cents": last, "move_12h_before_cents": before, "move_sigmas": size},
+    )
+
+
+def convergence(past: Past) -> Signal:
+    """Less than two days before the close, a price beyond 70 cents (or under 30) that keeps moving to its end.
+
+    z = the last twelve hours' bounded moves towards that end / (noise * sqrt(12)), 2 cents or more. A martingale's
+    noise before the close is in the scale (`Past.rise`). Size k: k hourly noises an hour over twelve hours. Side: on.
+    """
+    price = past.price[:, -1]
+    towards = np.where(price >= 0.7, 1, np.where(price <= 0.3, -1, 0)).astype(np.float32)
+    total = past.moved(12, most=np.float32(2.5) * past.scale) * towards
+    size = total / (past.scale * np.float32(12**0.5))
+    cents = past.cents(12)
+    real = (past.hours_left <= 48) & (cents * towards >= 2)
+    score = np.where(real, score_of(size, CONVERGENCE), 0)
+    return Signal(
+        "convergence",
+        score,
+        sides(towards, score),
+        {"move_12h_cents": cents, "hours_left": past.hours_left, "move_sigmas": size},
+    )
+
+
+def sides(towards: Singles, score: np.ndarray) -> Sides:
+    """The sign of `towards` where there is a score."""
+    return np.where(score > 0, np.sign(np.nan_to_num(towards)), 0).astype(np.int8)

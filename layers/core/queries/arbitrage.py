@@ -1,0 +1,186 @@
+"""Bundles in the database: what a run publishes, how long each lived, what did not clear, and terms behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from core.arbitrage.wording import Wording
+from core.db import Connection
+from core.models import PLATFORMS, Platform
+
+Key = tuple[Platform, str]
+
+NEAR_MISSES_KEPT = timedelta(days=2)
+NO_LONGER_PROPOSED = "no longer proposed"
+
+_OPPORTUNITY = (
+    "bundle_key opportunity_type kalshi_market_id polymarket_market_id description edge_percentage net_edge_usd "
+    "cost_usd shares execution_steps risks settlement_risk confidence_score quoted_at expires_at legs sizes "
+    "annualised_percentage settles_at"
+).split()
+_NEAR_MISS = ("at bundle_key opportunity_type description lacks reason legs shares edge_percentage quoted_at").split()
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    places = ", ".join(f"${n}" for n in range(1, len(columns) + 1))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places}) ON CONFLICT DO NOTHING"  # noqa: S608  our own
+
+
+async def alive_keys(connection: Connection) -> set[str]:
+    """The bundles that stand, whether or not their time is up: each is quoted again or withdrawn."""
+    rows = await connection.fetch("SELECT bundle_key FROM arbitrage_opportunities WHERE status = 'active'")
+    return {row["bundle_key"] for row in rows}
+
+
+async def replace_opportunities(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime
+) -> tuple[int, int]:
+    """Publishes this run's quotes and withdraws the living ones before it. Returns (published, withdrawn).
+
+    An opportunity that was alive keeps the time at which it was first seen, and its life goes on.
+    """
+    before = await connection.fetch(
+        """
+        UPDATE arbitrage_opportunities SET status = CASE WHEN expires_at <= $1 THEN 'expired' ELSE 'withdrawn' END,
+               withdrawn_at = CASE WHEN expires_at <= $1 THEN NULL ELSE $1 END
+        WHERE status = 'active' RETURNING bundle_key, first_seen_at
+        """,
+        now,
+    )
+    first_seen = {row["bundle_key"]: row["first_seen_at"] for row in before}
+    await connection.executemany(
+        _insert("arbitrage_opportunities", [*_OPPORTUNITY, "first_seen_at"]),
+        [(*(row[name] for name in _OPPORTUNITY), first_seen.get(row["bundle_key"], row["quoted_at"])) for row in rows],
+    )
+    again = {row["bundle_key"] for row in rows}
+    await _end_lives(connection, again, now)
+    await _live_on(connection, rows)
+    return len(rows), len(set(first_seen) - again)
+
+
+async def _live_on(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    await connection.executemany(
+        """
+        INSERT INTO arbitrage_lives AS life (bundle_key, opportunity_type, first_seen_at, last_seen_at,
+            last_edge_percentage, peak_edge_percentage, peak_net_edge_usd, peak_at)
+        VALUES ($1, $2, $3, $3, $4, $4, $5, $3)
+        ON CONFLICT (bundle_key) WHERE ended_at IS NULL DO UPDATE SET
+            last_seen_at = excluded.last_seen_at, quotes = life.quotes + 1,
+            last_edge_percentage = excluded.last_edge_percentage,
+            peak_edge_percentage = greatest(life.peak_edge_percentage, excluded.peak_edge_percentage),
+            peak_net_edge_usd = greatest(life.peak_net_edge_usd, excluded.peak_net_edge_usd),
+            peak_at = CASE WHEN excluded.peak_edge_percentage > life.peak_edge_percentage
+                THEN excluded.peak_at ELSE life.peak_at END,
+            half_at = CASE WHEN excluded.peak_edge_percentage > life.peak_edge_percentage THEN NULL
+                WHEN 2 * excluded.last_edge_percentage <= life.peak_edge_percentage
+                THEN coalesce(life.half_at, excluded.last_seen_at) ELSE life.half_at END
+        """,
+        [
+            (row["bundle_key"], row["opportunity_type"], row["quoted_at"], row["edge_percentage"], row["net_edge_usd"])
+            for row in rows
+        ],
+    )
+
+
+async def _end_lives(connection: Connection, again: set[str], now: datetime) -> None:
+    """Ends what was not quoted again. Its edge is known to be below half where this run's books said so."""
+    await connection.execute(
+        """
+        UPDATE arbitrage_lives life SET ended_at = $2, ended_because = coalesce(miss.reason, $3),
+            half_at = CASE WHEN 2 * miss.edge_percentage <= life.peak_edge_percentage
+                THEN coalesce(life.half_at, miss.quoted_at) ELSE life.half_at END
+        FROM arbitrage_lives open LEFT JOIN arbitrage_near_misses miss
+            ON miss.bundle_key = open.bundle_key AND miss.at = $2
+        WHERE open.id = life.id AND life.ended_at IS NULL AND NOT life.bundle_key = ANY($1::text[])
+        """,
+        list(again),
+        now,
+        NO_LONGER_PROPOSED,
+    )
+
+
+async def insert_near_misses(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Adds to this run's, and forgets those of two days ago."""
+    await connection.execute("DELETE FROM arbitrage_near_misses WHERE at < $1", now - NEAR_MISSES_KEPT)
+    await connection.executemany(
+        _insert("arbitrage_near_misses", _NEAR_MISS), [tuple(row[name] for name in _NEAR_MISS) for row in rows]
+    )
+
+
+async def near_misses(connection: Connection, at: datetime, limit: int = 50) -> list[dict[str, Any]]:
+    """Those of the last run that had any by `at`, the nearest first; what lacks more than money comes last."""
+    rows = await connection.fetch(
+        """
+        SELECT at, opportunity_type AS type, description, lacks, reason, legs, shares::float8,
+               edge_percentage::float8, quoted_at
+        FROM arbitrage_near_misses
+        WHERE at = (SELECT max(at) FROM arbitrage_near_misses WHERE at <= $1)
+        ORDER BY edge_percentage DESC NULLS LAST, bundle_key LIMIT $2
+        """,
+        at,
+        limit,
+    )
+    return [dict(row) for row in rows]
+
+
+async def judged_pairs(connection: Connection) -> list[dict[str, Any]]:
+    """Pairs in which a relation was found, with what is to be said of settlement."""
+    rows = await connection.fetch(
+        """
+        SELECT kalshi_market_id, polymarket_market_id, relation, same_side, confidence, settlement_risk, reasons
+        FROM pairs WHERE relation <> 'none' ORDER BY kalshi_market_id, polymarket_market_id
+        """
+    )
+    return [dict(row) for row in rows]
+
+
+async def wordings(connection: Connection, keys: Sequence[Key]) -> dict[Key, Wording]:
+    """The terms behind these markets. Kalshi tells when it expects to settle, Polymarket when a market ends."""
+    found: dict[Key, Wording] = {}
+    for platform in PLATFORMS:
+        rows = await connection.fetch(
+            """
+            SELECT m.market_id, m.rules, m.open_time, m.close_time, e.exhaustive,
+                   m.raw_data->>'expected_expiration_time' AS expected, m.raw_data->>'strike_type' AS strike_type,
+                   m.raw_data->>'floor_strike' AS floor, m.raw_data->>'cap_strike' AS cap,
+                   (SELECT count(*) FROM markets o WHERE o.platform = m.platform AND o.event_id = m.event_id
+                    AND o.payout IS DISTINCT FROM 0) AS unsettled
+            FROM markets m LEFT JOIN events e USING (platform, event_id)
+            WHERE m.platform = $1 AND m.market_id = ANY($2::text[])
+            """,
+            platform,
+            [market_id for venue, market_id in keys if venue == platform],
+        )
+        for row in rows:
+            ends = [at for at in (row["close_time"], _moment(row["expected"])) if at is not None]
+            found[platform, row["market_id"]] = Wording(
+                row["rules"],
+                row["open_time"],
+                max(ends, default=None),
+                row["strike_type"],
+                _number(row["floor"]),
+                _number(row["cap"]),
+                row["exhaustive"],
+                row["unsettled"],
+            )
+    return found
+
+
+def _number(told: str | None) -> Decimal | None:
+    """The venue's raw answer is kept as it came: what is no number says nothing."""
+    try:
+        number = Decimal(told) if told is not None and len(told) <= 64 else None
+    except InvalidOperation:
+        return None
+    return number if number is not None and number.is_finite() else None
+
+
+def _moment(told: str | None) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(told) if told else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None and at.year > 1 else None
