@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -57,6 +57,7 @@ JOBS: Mapping[str, Job] = {
 }
 
 RECORDING_S = 10
+_AGAIN_S = 2.0
 _STOP_WITHIN_S = 30  # after which hosts kill anyway
 
 S = TypeVar("S", bound=Settings)
@@ -80,7 +81,7 @@ class Run(Generic[S]):
                 yield connection
 
 
-Work = Callable[[Run[S]], Awaitable[Summary]]
+Work = Callable[[Run[S]], Coroutine[Any, Any, Summary]]
 
 
 def make_clock(settings: Settings) -> Clock:
@@ -115,6 +116,21 @@ async def run_job(name: str, work: Mapping[str, Work[S]], settings: S, limit_s: 
                 await pool.close()
 
 
+async def _cancellable(work: Coroutine[Any, Any, Summary]) -> Summary:
+    """The work's result. A cancellation is given again until the work has ended: one that comes in the very moment in
+    which a connection is made is lost on its way through the HTTP client."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=_AGAIN_S)
+        if not task.cancelled() and (failure := task.exception()):
+            logger.warning("failed while it was stopped", extra={"error": f"{type(failure).__name__}: {failure}"[:300]})
+        raise
+
+
 async def _recorded(run: Run[S], work: Work[S], holder: str) -> Summary:
     run_id = str(uuid4())
     started = time.monotonic()
@@ -125,7 +141,7 @@ async def _recorded(run: Run[S], work: Work[S], holder: str) -> Summary:
         async with deadline:
             async with run.transaction() as connection:
                 await job_queries.insert_run(connection, run_id, run.job.name, holder, run.now)
-            summary = await work(run)
+            summary = await _cancellable(work(run))
             return summary
     except BaseException as failure:
         if isinstance(failure, TimeoutError) and deadline.expired():

@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from core import runtime
 from core.errors import DatabaseDown, JobFailed, JobOverlap, UnknownJob
 from core.models import Platform
 from core.runtime import JOBS, Run, Summary, Work, make_clock, run_job
@@ -288,3 +289,26 @@ async def test_a_run_and_its_record_go_by_the_simulated_clock(database_url: str)
     assert await run_job("collect", work_of(look), settings) == {"now": start, "later": start}
     (row,) = await rows(database_url)
     assert (row["started_at"], row["ended_at"]) == (start, start)
+
+
+async def test_a_cancellation_that_the_work_loses_once_is_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_AGAIN_S", 0.01)
+    lost = 0
+
+    async def deaf() -> dict[str, Any]:
+        nonlocal lost
+        while lost < 2:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                lost += 1
+        await asyncio.sleep(60)
+        return {}
+
+    task = asyncio.create_task(runtime._cancellable(deaf()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert lost == 2
