@@ -38,7 +38,7 @@ OVER_TIME: tuple[Callable[[Past], Signal], ...] = (
     stale_quote,
     lead_lag,
 )
-_AT_ONCE = 1_024  # markets: what a thread works on stays in its processor's cache
+_AT_ONCE = 2_048  # markets: what a thread works on stays in its processor's cache
 _THREADS = 2  # numpy works outside the interpreter's lock
 
 

@@ -12,7 +12,7 @@ from core.detect.signals import Sides, Signal
 MIN_TRADED = 20.0
 LEVEL = 8  # hours that tell how much a market trades these days
 _LEAST_NOISE = 0.15  # of log volume: below it a market that trades like clockwork would call every trade unusual
-SPIKE = Null(1.75, 2.65, 3.3, 3.9, 4.4)
+SPIKE = Null(1.75, 2.65, 3.3, 3.95, 4.65)
 QUIET_SPIKE = SPIKE
 LOUD_MOVE = Null(2.3, 3.0, 3.77, 4.65, 5.9)
 HOURLY_LOUD_MOVE = Null(2.2, 2.9, 3.7, 4.5, 5.6)
@@ -29,8 +29,8 @@ class Traded:
             return
         known = np.isfinite(past.volumes)
         filled = np.where(known, past.volumes, np.float32(0))
-        total = _window(np.cumsum(filled, axis=1, dtype=np.float32))
-        count = LEVEL if known.all() else _window(np.cumsum(known, axis=1, dtype=np.float32))
+        total = _window(filled)
+        count = LEVEL if known.all() else _window(known.astype(np.float32))
         level = np.where(np.greater_equal(count, LEVEL / 2), total / count, np.float32(np.nan))
         off = past.volumes[:, LEVEL:] - level
         scale, seen = winsorised_scale(off[:, :-1], np.isfinite(off[:, :-1]))
@@ -48,11 +48,11 @@ class Traded:
         return {"volume_1h": self.now, "volume_typical_1h": self.typical, "volume_ratio": self.now / usual}
 
 
-def _window(total: Singles) -> Singles:
-    """(n, T - 8) from cumulative sums: of the 8 columns before each."""
-    before = total[:, LEVEL - 1 : -1].copy()
-    before[:, 1:] -= total[:, : -LEVEL - 1]
-    return before
+def _window(values: Singles) -> Singles:
+    """(n, T - 8): of each column from the ninth on, the sum of the 8 before it, by doubling."""
+    for step in (1, 2, 4):
+        values = values[:, step:] + values[:, :-step]
+    return values[:, :-1]
 
 
 def _last(past: Past) -> Singles:
