@@ -15,6 +15,7 @@ BUILD = {
 }
 # Railway keeps these values, set there by hand; what is not named here is removed by `apply`.
 SECRET = preserve()
+STRIPE = ("STRIPE_SECRET_KEY", "STRIPE_PRICE_BASIC", "STRIPE_PRICE_PREMIUM", "STRIPE_PRICE_PRO")
 
 
 @define_railway  # type: ignore[untyped-decorator]
@@ -58,12 +59,12 @@ def api(common: dict[str, Any]) -> Service:
         replicas=2,
         deploy={"restartPolicyType": "ON_FAILURE", "restartPolicyMaxRetries": 10},
         # One proxy of Railway's stands before it and names the caller's address.
-        env=common | dict.fromkeys(("JWT_SECRET", "CORS_ORIGINS", *mail), SECRET) | {"FORWARDED_HOPS": "1"},
+        env=common | dict.fromkeys(("JWT_SECRET", "CORS_ORIGINS", *STRIPE, *mail), SECRET) | {"FORWARDED_HOPS": "1"},
     )
 
 
 def stripe_webhook(common: dict[str, Any]) -> Service:
-    names = ("STRIPE_WEBHOOK_SECRET", "STRIPE_PRICE_BASIC", "STRIPE_PRICE_PREMIUM", "STRIPE_PRICE_PRO")
+    names = ("STRIPE_WEBHOOK_SECRET", *STRIPE)
     return service(
         "stripe-webhook",
         build=BUILD,

@@ -18,16 +18,19 @@ from typing import Any
 
 import orjson
 import psycopg
+from stripe import StripeClient
 
 from core.models import Tier
+from local import stripe as stand_in
 from local.kit import free_port
 from local.subscribers import make_tokens
-from tests.conftest import NOW
+from tests.conftest import NOW, served
 
 JWT_SECRET = "a-secret-of-the-tests-that-is-long-enough"
 STRIPE_SECRET = "whsec_of_the_tests"
 API = {"JWT_SECRET": JWT_SECRET}
 STRIPE = {
+    "STRIPE_SECRET_KEY": "sk_test_1",
     "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
     "STRIPE_PRICE_BASIC": "price_basic",
     "STRIPE_PRICE_PREMIUM": "price_premium",
@@ -149,25 +152,53 @@ def hold_lease(database_url: str, job: str) -> None:
         )
 
 
-def subscription_event(database_url: str, number: int, price: str) -> bytes:
-    """What Stripe says when free@example.com subscribes."""
+@dataclass(slots=True)
+class Payer:
+    """free@example.com as a customer of a Stripe stand-in, which the function is told to ask."""
+
+    client: StripeClient
+    url: str
+    customer: str
+    prices: dict[str, str]
+    subscription: str = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        prices = {f"STRIPE_PRICE_{tier.upper()}": price for tier, price in self.prices.items()}
+        return STRIPE | {"STRIPE_BASE_URL": self.url} | prices
+
+    def subscribe(self, tier: str) -> bytes:
+        """Begins a subscription or changes it. What Stripe says of it."""
+        if not self.subscription:
+            order: Any = {"customer": self.customer, "items": [{"price": self.prices[tier]}]}
+            self.subscription = self.client.v1.subscriptions.create(order).id
+        else:
+            item = self.client.v1.subscriptions.retrieve(self.subscription)["items"]["data"][0]["id"]
+            change: Any = {"items": [{"id": item, "price": self.prices[tier]}]}
+            self.client.v1.subscriptions.update(self.subscription, change)
+        events = self.client.v1.events.list({"limit": 100}).data
+        told = next(event for event in events if event.type.startswith("customer.subscription."))
+        return orjson.dumps(told.to_dict())
+
+
+@contextmanager
+def paying(database_url: str) -> Iterator[Payer]:
     tokens(database_url)
-    ((user_id,),) = rows(database_url, "SELECT id::text FROM users WHERE email = 'free@example.com'")
-    subscription = {
-        "id": "sub_1",
-        "customer": "cus_1",
-        "status": "active",
-        "metadata": {"user_id": user_id},
-        "items": {"data": [{"price": {"id": price}, "current_period_end": int(time.time()) + 86_400}]},
-    }
-    return orjson.dumps(
-        {
-            "id": f"evt_{number}",
-            "type": "customer.subscription.updated",
-            "created": int(time.time()) + number,
-            "data": {"object": subscription},
-        }
-    )
+    app = stand_in.make_app()
+    app.state.stripe.clock.set(int(time.time()))
+    with served(app) as url:
+        client = StripeClient(STRIPE["STRIPE_SECRET_KEY"], base_addresses={"api": url}, max_network_retries=0)
+        prices = {}
+        for tier in ("basic", "premium", "pro"):
+            product = client.v1.products.create({"name": tier})
+            price: Any = {"product": product.id, "currency": "usd", "unit_amount": 900}
+            prices[tier] = client.v1.prices.create(price | {"recurring": {"interval": "month"}}).id
+        ((user_id,),) = rows(database_url, "SELECT id::text FROM users WHERE email = 'free@example.com'")
+        customer = client.v1.customers.create({"email": "free@example.com", "metadata": {"user_id": user_id}}).id
+        client.v1.customers.update(customer, {"invoice_settings": {"default_payment_method": "pm_card_visa"}})
+        with psycopg.connect(database_url) as connection:
+            connection.execute("UPDATE users SET stripe_customer_id = %s WHERE id = %s", [customer, user_id])
+        yield Payer(client, url, customer, prices)
 
 
 def signature(body: bytes, secret: str = STRIPE_SECRET) -> str:

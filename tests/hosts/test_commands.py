@@ -85,7 +85,7 @@ def test_a_job_of_another_function_exits_1_and_names_those_of_this_one(tmp_path:
     assert "backfill, collect, settle, upkeep" in line
 
 
-@pytest.mark.parametrize(("function", "job"), [("stripe_webhook", "reconcile"), ("api", "collect")])
+@pytest.mark.parametrize(("function", "job"), [("stripe_webhook", "settle"), ("api", "collect")])
 def test_a_server_told_to_run_a_job_refuses_and_serves_nothing(function: str, job: str, tmp_path: Path) -> None:
     environment = clean_environment(DATABASE_URL=NOWHERE) | hosting.API | hosting.STRIPE
     done = run_command([function, job], environment, tmp_path)
@@ -162,21 +162,23 @@ def test_the_api_serves_on_its_port_until_it_is_told_to_stop(database_url: str, 
 
 
 def test_the_webhook_serves_on_its_port_until_it_is_told_to_stop(database_url: str, tmp_path: Path) -> None:
-    body = hosting.subscription_event(database_url, 1, "price_premium")
-    environment = clean_environment(DATABASE_URL=database_url) | hosting.STRIPE
-    with hosted(lambda *_: [sys.executable, "-m", "stripe_webhook"], environment, tmp_path) as server:
+    webhook = [sys.executable, "-m", "stripe_webhook"]
+    with hosting.paying(database_url) as payer:
+        body = payer.subscribe("premium")
+        environment = clean_environment(DATABASE_URL=database_url) | payer.environment
+        with hosted(lambda *_: webhook, environment, tmp_path) as server:
 
-        def send(signed: str) -> httpx.Response:
-            url = f"{server.url}/stripe/webhook"
-            return httpx.post(url, content=body, headers={"stripe-signature": signed}, timeout=60)
+            def send(signed: str) -> httpx.Response:
+                url = f"{server.url}/stripe/webhook"
+                return httpx.post(url, content=body, headers={"stripe-signature": signed}, timeout=60)
 
-        assert send(hosting.signature(body, "whsec_of_somebody_else")).status_code == 400
-        assert hosting.tier_of_free_user(database_url) == "free"
-        assert send(hosting.signature(body)).json() == {"status": "handled"}
-        assert send(hosting.signature(body)).json() == {"status": "handled before"}
-        assert hosting.tier_of_free_user(database_url) == "premium"
-        assert server.stopped() == 0
-        assert "Traceback" not in server.said()
+            assert send(hosting.signature(body, "whsec_of_somebody_else")).status_code == 400
+            assert hosting.tier_of_free_user(database_url) == "free"
+            assert send(hosting.signature(body)).json() == {"status": "handled"}
+            assert send(hosting.signature(body)).json() == {"status": "handled before"}
+            assert hosting.tier_of_free_user(database_url) == "premium"
+            assert server.stopped() == 0
+            assert "Traceback" not in server.said()
 
 
 def test_a_job_that_loses_its_cancellation_ends_all_the_same(tmp_path: Path) -> None:

@@ -71,11 +71,12 @@ def test_the_api_answers_in_asgi_mode(database_url: str, tmp_path: Path) -> None
 
 
 def test_the_webhook_answers_in_asgi_mode(database_url: str, tmp_path: Path) -> None:
-    body = hosting.subscription_event(database_url, 1, "price_pro")
-    environment = clean_environment(DATABASE_URL=database_url) | hosting.STRIPE
-    with serve("stripe_webhook", environment, tmp_path, "--asgi") as server:
-        url = f"{server.url}/stripe/webhook"
-        assert httpx.post(url, content=body, timeout=60).status_code == 400
-        headers = {"stripe-signature": hosting.signature(body)}
-        assert httpx.post(url, content=body, headers=headers, timeout=60).json() == {"status": "handled"}
+    with hosting.paying(database_url) as payer:
+        body = payer.subscribe("pro")
+        environment = clean_environment(DATABASE_URL=database_url) | payer.environment
+        with serve("stripe_webhook", environment, tmp_path, "--asgi") as server:
+            url = f"{server.url}/stripe/webhook"
+            assert httpx.post(url, content=body, timeout=60).status_code == 400
+            headers = {"stripe-signature": hosting.signature(body)}
+            assert httpx.post(url, content=body, headers=headers, timeout=60).json() == {"status": "handled"}
     assert hosting.tier_of_free_user(database_url) == "pro"

@@ -221,17 +221,20 @@ def test_a_browsers_preflight_is_answered_through_an_http_api(deploy: Deploy) ->
 
 
 def test_the_webhook_takes_signed_bodies_plain_and_in_base64(deploy: Deploy, database_url: str) -> None:
-    plain = hosting.subscription_event(database_url, 1, "price_premium")
-    encoded = hosting.subscription_event(database_url, 2, "price_pro")
-    with deploy("stripe_webhook", clean_environment(DATABASE_URL=database_url) | hosting.STRIPE) as container:
+    with (
+        hosting.paying(database_url) as payer,
+        deploy("stripe_webhook", clean_environment(DATABASE_URL=database_url) | payer.environment) as container,
+    ):
 
         def send(body: bytes, signed: str, **how: Any) -> dict[str, Any]:
             text = base64.b64encode(body).decode() if how else body.decode()
             headers = {"stripe-signature": signed, "content-type": "application/json"}
             return container.request("POST", "/stripe/webhook", headers=headers, body=text, **how)
 
-        assert send(plain, hosting.signature(encoded))["statusCode"] == 400
+        plain = payer.subscribe("premium")
+        assert send(plain, hosting.signature(b"{}"))["statusCode"] == 400
         assert send(plain, hosting.signature(plain))["body"] == '{"status":"handled"}'
         assert hosting.tier_of_free_user(database_url) == "premium"
+        encoded = payer.subscribe("pro")
         assert send(encoded, hosting.signature(encoded), is_base64=True)["body"] == '{"status":"handled"}'
         assert hosting.tier_of_free_user(database_url) == "pro"
