@@ -7,6 +7,7 @@ from railway_sdk import Project, Service, define_railway, postgres, preserve, pr
 from analyze.jobs import WORK as ANALYZE
 from collect.jobs import WORK as COLLECT
 from core.runtime import JOBS, Job
+from stripe_webhook.jobs import WORK as BILLING
 
 BUILD = {
     "builder": "DOCKERFILE",
@@ -15,6 +16,8 @@ BUILD = {
 }
 # Railway keeps these values, set there by hand; what is not named here is removed by `apply`.
 SECRET = preserve()
+SALES = dict.fromkeys(("STRIPE_SECRET_KEY", "STRIPE_PRICE_BASIC", "STRIPE_PRICE_PREMIUM", "STRIPE_PRICE_PRO"), SECRET)
+WEBHOOK = SALES | {"STRIPE_WEBHOOK_SECRET": SECRET}
 
 
 @define_railway  # type: ignore[untyped-decorator]
@@ -28,9 +31,9 @@ def main(context: Any = None) -> Project:
     }
     analyst = {"AI_ANALYSIS_ENABLED": "true", "AI_MODEL": "openai/gpt-oss-20b", "GROQ_API_KEY": SECRET}
     jobs = [
-        cron(job, common | (analyst if job.function == "analyze" else {}))
+        cron(job, common | {"analyze": analyst, "stripe_webhook": WEBHOOK}.get(job.function, {}))
         for job in JOBS.values()
-        if job.cron and job.name in {*COLLECT, *ANALYZE}
+        if job.cron and job.name in {*COLLECT, *ANALYZE, *BILLING}
     ]
     return project("oddwons", resources=[database, cache, api(common), stripe_webhook(common), *jobs])
 
@@ -56,17 +59,16 @@ def api(common: dict[str, Any]) -> Service:
         healthcheckTimeout=120,
         replicas=2,
         deploy={"restartPolicyType": "ON_FAILURE", "restartPolicyMaxRetries": 10},
-        env=common | {"JWT_SECRET": SECRET, "CORS_ORIGINS": SECRET},
+        env=common | SALES | {"JWT_SECRET": SECRET, "CORS_ORIGINS": SECRET},
     )
 
 
 def stripe_webhook(common: dict[str, Any]) -> Service:
-    names = ("STRIPE_WEBHOOK_SECRET", "STRIPE_PRICE_BASIC", "STRIPE_PRICE_PREMIUM", "STRIPE_PRICE_PRO")
     return service(
         "stripe-webhook",
         build=BUILD,
         start="python -m stripe_webhook",
         healthcheck="/health",
         deploy={"restartPolicyType": "ON_FAILURE", "restartPolicyMaxRetries": 10},
-        env=common | dict.fromkeys(names, SECRET),
+        env=common | WEBHOOK,
     )

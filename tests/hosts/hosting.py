@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import signal
 import socket
@@ -18,6 +16,7 @@ from typing import Any
 
 import orjson
 import psycopg
+import stripe
 
 from core.models import Tier
 from local.kit import free_port
@@ -28,6 +27,7 @@ JWT_SECRET = "a-secret-of-the-tests-that-is-long-enough"
 STRIPE_SECRET = "whsec_of_the_tests"
 API = {"JWT_SECRET": JWT_SECRET}
 STRIPE = {
+    "STRIPE_SECRET_KEY": "sk_test_1",
     "STRIPE_WEBHOOK_SECRET": STRIPE_SECRET,
     "STRIPE_PRICE_BASIC": "price_basic",
     "STRIPE_PRICE_PREMIUM": "price_premium",
@@ -149,31 +149,24 @@ def hold_lease(database_url: str, job: str) -> None:
         )
 
 
-def subscription_event(database_url: str, number: int, price: str) -> bytes:
-    """What Stripe says when free@example.com subscribes."""
-    tokens(database_url)
-    ((user_id,),) = rows(database_url, "SELECT id::text FROM users WHERE email = 'free@example.com'")
-    subscription = {
-        "id": "sub_1",
-        "customer": "cus_1",
-        "status": "active",
-        "metadata": {"user_id": user_id},
-        "items": {"data": [{"price": {"id": price}, "current_period_end": int(time.time()) + 86_400}]},
-    }
-    return orjson.dumps(
-        {
-            "id": f"evt_{number}",
-            "type": "customer.subscription.updated",
-            "created": int(time.time()) + number,
-            "data": {"object": subscription},
-        }
-    )
+@dataclass(frozen=True, slots=True)
+class Sales:
+    """A Stripe account in which free@example.com is a customer; `environment` is what the webhook is told of it."""
+
+    client: stripe.StripeClient
+    customer: str
+    prices: dict[str, str]
+    environment: dict[str, str]
+
+    def buys(self, tier: str) -> bytes:
+        """Stripe's event of it."""
+        self.client.v1.subscriptions.create({"customer": self.customer, "items": [{"price": self.prices[tier]}]})
+        return orjson.dumps(self.client.v1.events.list({"limit": 1}).data[0].to_dict())
 
 
 def signature(body: bytes, secret: str = STRIPE_SECRET) -> str:
-    at = int(time.time())
-    mac = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256)
-    return f"t={at},v1={mac.hexdigest()}"
+    header: str = stripe.WebhookSignature.generate_signature_header(body.decode(), secret)
+    return header
 
 
 def tier_of_free_user(database_url: str) -> str:

@@ -8,6 +8,7 @@ from analyze.jobs import WORK as ANALYZE
 from collect.jobs import WORK as COLLECT
 from core.runtime import JOBS, Job
 from core.settings import AnalyzeSettings, ApiSettings, CollectSettings, Settings, WebhookSettings
+from stripe_webhook.jobs import WORK as BILLING
 
 SETTINGS: Mapping[str, type[Settings]] = {
     "collect": CollectSettings,
@@ -19,7 +20,7 @@ SETTINGS: Mapping[str, type[Settings]] = {
 
 def implemented() -> list[Job]:
     """The jobs that run by the clock and whose work is there."""
-    return [job for job in JOBS.values() if job.cron and job.name in {*COLLECT, *ANALYZE}]
+    return [job for job in JOBS.values() if job.cron and job.name in {*COLLECT, *ANALYZE, *BILLING}]
 
 
 def variables(settings: type[Settings]) -> set[str]:

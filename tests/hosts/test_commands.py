@@ -15,7 +15,7 @@ import pytest
 
 from core.models import Tier
 from tests.hosts import hosting
-from tests.hosts.hosting import clean_environment, hosted, run_command
+from tests.hosts.hosting import Sales, clean_environment, hosted, run_command
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 FUNCTIONS = ("collect", "analyze", "api", "stripe_webhook")
@@ -85,12 +85,27 @@ def test_a_job_of_another_function_exits_1_and_names_those_of_this_one(tmp_path:
     assert "backfill, collect, settle, upkeep" in line
 
 
-@pytest.mark.parametrize(("function", "job"), [("stripe_webhook", "reconcile"), ("api", "collect")])
-def test_a_server_told_to_run_a_job_refuses_and_serves_nothing(function: str, job: str, tmp_path: Path) -> None:
-    environment = clean_environment(DATABASE_URL=NOWHERE) | hosting.API | hosting.STRIPE
-    done = run_command([function, job], environment, tmp_path)
+def test_a_server_told_to_run_a_job_refuses_and_serves_nothing(tmp_path: Path) -> None:
+    environment = clean_environment(DATABASE_URL=NOWHERE) | hosting.API
+    done = run_command(["api", "collect"], environment, tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"no job '{job}' here; this function serves HTTP and takes no arguments\n"
+    assert done.stderr == "no job 'collect' here; this function serves HTTP and takes no arguments\n"
+
+
+def test_the_webhook_told_to_run_another_functions_job_refuses_and_serves_nothing(tmp_path: Path) -> None:
+    environment = clean_environment(DATABASE_URL=NOWHERE) | hosting.STRIPE
+    done = run_command(["stripe_webhook", "collect"], environment, tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "collect: no job 'collect' here; this function runs: reconcile\n"
+
+
+def test_reconcile_runs_by_hand_and_repairs(sales: Sales, database_url: str, tmp_path: Path) -> None:
+    sales.buys("premium")
+    done = run_command(["stripe_webhook", "reconcile"], sales.environment, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert outcome(done)["summary"]["repaired"] == 1
+    assert hosting.tier_of_free_user(database_url) == "premium"
+    assert hosting.runs(database_url) == [("reconcile", "ok")]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -161,10 +176,11 @@ def test_the_api_serves_on_its_port_until_it_is_told_to_stop(database_url: str, 
         assert "Traceback" not in server.said()
 
 
-def test_the_webhook_serves_on_its_port_until_it_is_told_to_stop(database_url: str, tmp_path: Path) -> None:
-    body = hosting.subscription_event(database_url, 1, "price_premium")
-    environment = clean_environment(DATABASE_URL=database_url) | hosting.STRIPE
-    with hosted(lambda *_: [sys.executable, "-m", "stripe_webhook"], environment, tmp_path) as server:
+def test_the_webhook_serves_on_its_port_until_it_is_told_to_stop(
+    sales: Sales, database_url: str, tmp_path: Path
+) -> None:
+    body = sales.buys("premium")
+    with hosted(lambda *_: [sys.executable, "-m", "stripe_webhook"], sales.environment, tmp_path) as server:
 
         def send(signed: str) -> httpx.Response:
             url = f"{server.url}/stripe/webhook"

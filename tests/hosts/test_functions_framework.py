@@ -13,7 +13,7 @@ import pytest
 from core.models import Tier
 from tests.conftest import ROOT
 from tests.hosts import hosting
-from tests.hosts.hosting import Hosted, clean_environment, hosted, run_command
+from tests.hosts.hosting import Hosted, Sales, clean_environment, hosted, run_command
 
 FUNCTIONS: dict[str, list[str]] = {"collect": [], "analyze": [], "api": ["--asgi"], "stripe_webhook": ["--asgi"]}
 
@@ -70,10 +70,9 @@ def test_the_api_answers_in_asgi_mode(database_url: str, tmp_path: Path) -> None
             assert http.get("/nothing/here").headers["content-type"] == "application/problem+json"
 
 
-def test_the_webhook_answers_in_asgi_mode(database_url: str, tmp_path: Path) -> None:
-    body = hosting.subscription_event(database_url, 1, "price_pro")
-    environment = clean_environment(DATABASE_URL=database_url) | hosting.STRIPE
-    with serve("stripe_webhook", environment, tmp_path, "--asgi") as server:
+def test_the_webhook_answers_in_asgi_mode(sales: Sales, database_url: str, tmp_path: Path) -> None:
+    body = sales.buys("pro")
+    with serve("stripe_webhook", sales.environment, tmp_path, "--asgi") as server:
         url = f"{server.url}/stripe/webhook"
         assert httpx.post(url, content=body, timeout=60).status_code == 400
         headers = {"stripe-signature": hosting.signature(body)}

@@ -19,7 +19,7 @@ import pytest
 from core.models import Tier
 from tests.conftest import ROOT
 from tests.hosts import hosting
-from tests.hosts.hosting import Hosted, clean_environment, hosted
+from tests.hosts.hosting import Hosted, Sales, clean_environment, hosted
 from tests.hosts.template import FUNCTIONS, read_template
 
 
@@ -219,18 +219,34 @@ def test_a_browsers_preflight_is_answered_through_an_http_api(deploy: Deploy) ->
     assert answer["headers"]["access-control-allow-origin"] == page
 
 
-def test_the_webhook_takes_signed_bodies_plain_and_in_base64(deploy: Deploy, database_url: str) -> None:
-    plain = hosting.subscription_event(database_url, 1, "price_premium")
-    encoded = hosting.subscription_event(database_url, 2, "price_pro")
-    with deploy("stripe_webhook", clean_environment(DATABASE_URL=database_url) | hosting.STRIPE) as container:
+def test_the_webhook_takes_signed_bodies_plain_and_in_base64(deploy: Deploy, sales: Sales, database_url: str) -> None:
+    plain = sales.buys("premium")
+    with deploy("stripe_webhook", sales.environment, timeout_s=60) as container:
 
         def send(body: bytes, signed: str, **how: Any) -> dict[str, Any]:
             text = base64.b64encode(body).decode() if how else body.decode()
             headers = {"stripe-signature": signed, "content-type": "application/json"}
             return container.request("POST", "/stripe/webhook", headers=headers, body=text, **how)
 
-        assert send(plain, hosting.signature(encoded))["statusCode"] == 400
+        assert send(plain, hosting.signature(plain + b" "))["statusCode"] == 400
         assert send(plain, hosting.signature(plain))["body"] == '{"status":"handled"}'
         assert hosting.tier_of_free_user(database_url) == "premium"
+        encoded = sales.buys("pro")
         assert send(encoded, hosting.signature(encoded), is_base64=True)["body"] == '{"status":"handled"}'
         assert hosting.tier_of_free_user(database_url) == "pro"
+
+
+def test_the_webhooks_container_serves_before_and_after_its_job(
+    deploy: Deploy, sales: Sales, database_url: str
+) -> None:
+    with deploy("stripe_webhook", sales.environment) as container:
+        for tier in ("basic", "pro"):
+            sales.buys(tier)
+            assert container.request("GET", "/health")["statusCode"] == 200
+            done = container.invoke({"job": "reconcile"})
+            assert (done["status"], done["summary"]["repaired"]) == ("ok", 1), done
+            assert hosting.tier_of_free_user(database_url) == tier
+            body = sales.buys("basic")
+            headers = {"stripe-signature": hosting.signature(body)}
+            answer = container.request("POST", "/stripe/webhook", headers=headers, body=body.decode())
+            assert answer["body"] == '{"status":"handled"}'
