@@ -19,6 +19,7 @@ from pathlib import Path
 from core.models import Tier
 from local.kit import DATA, CommandFailed, Kit, KitError, MovingClock, check_port, supervise, write
 from local.schedule import keep_running
+from local.shop import start_sales, start_shop
 from local.smoke import last_digest_time
 from local.subscribers import make_tokens
 from local.terminal import fail, say, step
@@ -53,16 +54,19 @@ def show(kit: Kit, port: int) -> None:
         kit.start_analyst()
     attempt(kit, "collect every open market, and a week of its history", ("collect", "backfill"), clock)
     attempt(kit, "detect, pair, explain, publish", ("analyze", "digest"), clock)
-    with step("serve"):
-        url = kit.start_api(port, clock.environment() | {"PREVIEW_TIER": "pro"})
+    with step("serve, with a stand-in for Stripe"):
+        sales = start_sales(kit)
+        public = {"PREVIEW_TIER": "pro", "PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        url = kit.start_api(port, clock.environment() | sales | public)
         tokens = make_tokens(kit.environment["DATABASE_URL"], kit.secret("jwt"), clock.now())
+        shop = start_shop(kit, url, tokens[Tier.FREE])
 
     def now() -> datetime:
         remember_clock(FOLDER / "clock.json", clock)
         return clock.now()
 
     with suppress(KeyboardInterrupt):  # from here on that is how it ends well
-        greet(url, tokens)
+        greet(url, tokens, shop)
         keep_running(kit, now, clock.environment)
 
 
@@ -100,14 +104,15 @@ def forget_leases(kit: Kit) -> None:
         connection.execute("DELETE FROM job_leases")
 
 
-def greet(url: str, tokens: dict[Tier, str]) -> None:
-    """The address and one token per tier, for a person on a terminal or a script reading standard output."""
+def greet(url: str, tokens: dict[Tier, str], shop: str) -> None:
+    """The addresses and one token per tier, for a person on a terminal or a script reading standard output."""
     out = sys.stdout
     out.write(f"\nOddWons is running: {url}\n")
     out.write("Simulated clock: an hour a minute. Data: generated. Texts: a local stand-in's, not an AI analyst's.\n\n")
     for tier, token in tokens.items():
         out.write(f"{tier.value:8}{token}\n")
     out.write(f"\nTry: curl -H 'Authorization: Bearer {tokens[Tier.PRO]}' {url}/api/v1/insights/ai\n")
+    out.write(f"Upgrade the free user in a browser: {shop}\n")
     out.write("Stop with Ctrl-C.\n\n")
     out.flush()
 

@@ -62,8 +62,7 @@ def sales(stripe_account: tuple[str, Starlette], database_url: str) -> Sales:
         prices[tier] = price.id
     hosting.tokens(database_url)
     customer = client.v1.customers.create({"email": "free@example.com"}).id
-    card = {"default_payment_method": "pm_card_visa"}
-    client.v1.customers.update(customer, {"invoice_settings": card})  # type: ignore[typeddict-item]
+    client.v1.customers.update(customer, {"invoice_settings": {"default_payment_method": "pm_card_visa"}})
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE users SET stripe_customer_id = %s WHERE email = 'free@example.com'", [customer])
     environment = clean_environment(DATABASE_URL=database_url) | hosting.STRIPE | {"STRIPE_BASE_URL": url}
