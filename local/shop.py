@@ -52,6 +52,7 @@ def make_prices(stripe_url: str) -> dict[str, str]:
             {"product": product.id, "currency": "usd", "unit_amount": cents, "recurring": {"interval": "month"}}
         )
         prices[f"STRIPE_PRICE_{tier.upper()}"] = price.id
+    http.close()  # type: ignore[no-untyped-call]
     return prices
 
 
