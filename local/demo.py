@@ -20,6 +20,7 @@ from core.models import Tier
 from local.kit import DATA, CommandFailed, Kit, KitError, MovingClock, check_port, supervise, write
 from local.mail import catching
 from local.schedule import keep_running
+from local.shop import start_sales, start_shop
 from local.smoke import last_digest_time
 from local.subscribers import make_tokens
 from local.terminal import fail, say, step
@@ -59,13 +60,14 @@ def show(kit: Kit, port: int, smtp_port: int) -> None:
         served = {"PREVIEW_TIER": "pro", "PUBLIC_URL": f"http://127.0.0.1:{port}"}
         url = kit.start_api(port, clock.environment() | served | mail)
         tokens = make_tokens(kit.environment["DATABASE_URL"], kit.secret("jwt"), clock.now())
+        shop = start_shop(kit, url, tokens[Tier.FREE])
 
     def now() -> datetime:
         remember_clock(FOLDER / "clock.json", clock)
         return clock.now()
 
     with suppress(KeyboardInterrupt):  # from here on that is how it ends well
-        greet(url, tokens)
+        greet(url, tokens, shop)
         keep_running(kit, now, clock.environment)
 
 
@@ -103,8 +105,8 @@ def forget_leases(kit: Kit) -> None:
         connection.execute("DELETE FROM job_leases")
 
 
-def greet(url: str, tokens: dict[Tier, str]) -> None:
-    """The address and one token per tier, for a person on a terminal or a script reading standard output."""
+def greet(url: str, tokens: dict[Tier, str], shop: str) -> None:
+    """The addresses and one token per tier, for a person on a terminal or a script reading standard output."""
     out = sys.stdout
     out.write(f"\nOddWons is running: {url}\n")
     out.write("Simulated clock: an hour a minute. Data: generated. Texts: a local stand-in's, not an AI analyst's.\n\n")

@@ -280,10 +280,10 @@ def _nested(encoded: str) -> Json:
     return whole
 
 
-def make_app(url: str = "http://127.0.0.1", delivery: Delivery | None = None) -> Starlette:
+def make_app(url: str = "http://127.0.0.1", delivery: Delivery | None = None, run: str = "") -> Starlette:
     """`url`: where browsers find it. With `delivery` events are sent to a webhook as they happen."""
     clock = Clock()
-    stripe = StripeStandIn(url, clock, Book(clock))
+    stripe = StripeStandIn(url, clock, Book(clock, run=run))
     pages = Pages(url, stripe.book)
 
     @asynccontextmanager
@@ -340,7 +340,7 @@ def main() -> None:
     parser.add_argument("--webhook", required=True, help="where events are sent")
     parser.add_argument("--secret", required=True, help="that signs them")
     given = parser.parse_args()
-    app = make_app(f"http://127.0.0.1:{given.port}", Delivery(given.webhook, given.secret))
+    app = make_app(f"http://127.0.0.1:{given.port}", Delivery(given.webhook, given.secret), f"{int(time.time()):x}")
     uvicorn.run(app, host="127.0.0.1", port=given.port, log_level="warning")
 
 

@@ -76,11 +76,12 @@ class Subscription:
 @dataclass(slots=True)
 class Book:
     """`after_retries` is what an account's settings make of a subscription whose payment failed for good: canceled,
-    unpaid or past_due.
+    unpaid or past_due. `run` is part of every name, so that names of an earlier run never come again.
     """
 
     clock: Callable[[], int]
     after_retries: str = "canceled"
+    run: str = ""
     customers: dict[str, Customer] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     invoices: dict[str, Invoice] = field(default_factory=dict)
@@ -93,7 +94,7 @@ class Book:
     _invoices_of: dict[str, list[Invoice]] = field(default_factory=lambda: defaultdict(list))
 
     def name(self, prefix: str) -> str:
-        return f"{prefix}_{next(self._numbers):06}"
+        return f"{prefix}_{self.run}{next(self._numbers):06}"
 
     def tell(self, kind: str, about: dict[str, Any]) -> None:
         self.events.append(

@@ -31,6 +31,7 @@ from local.mail import catching
 from tests.api.conftest import SECRET, Clock
 from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight
 from tests.conftest import NOW, served
+from tests.stripe_account import Stripe
 
 EXAMPLES = 25
 CHECKS = (
@@ -55,13 +56,13 @@ async def fill(pool: db.Pool) -> dict[Tier, str]:
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 @pytest.mark.parametrize("tier", [None, Tier.FREE, Tier.BASIC, Tier.PREMIUM, Tier.PRO])
 async def test_every_answer_is_one_that_the_document_promises(
-    database_url: str, pool: db.Pool, tmp_path: Path, tier: Tier | None
+    database_url: str, pool: db.Pool, tmp_path: Path, stripe: Stripe, tier: Tier | None
 ) -> None:
     tokens = await fill(pool)
     many = {f"requests_{each}": 1_000_000 for each in (*Tier, "anonymous")} | {"login_attempts": 1_000_000}
     with catching(tmp_path) as port:
         mail = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none"}
-        chosen: dict[str, Any] = {"database_url": database_url, "jwt_secret": SECRET} | many | mail
+        chosen: dict[str, Any] = {"database_url": database_url, "jwt_secret": SECRET} | many | mail | sales_of(stripe)
         app = make_app(ApiSettings(**chosen), Clock())
         with served(app) as address:
             headers = {} if tier is None else {"authorization": f"Bearer {tokens[tier]}"}
@@ -70,6 +71,11 @@ async def test_every_answer_is_one_that_the_document_promises(
         row = connection.execute("SELECT count(*) FROM users WHERE deleted_at IS NULL").fetchone()
     assert row is not None
     assert row[0] >= len(Tier), "nobody was deleted without the password"
+
+
+def sales_of(stripe: Stripe) -> dict[str, str]:
+    prices = {f"stripe_price_{tier}": price for tier, price in stripe.prices.items()}
+    return {"stripe_secret_key": "sk_test_1", "stripe_base_url": stripe.url} | prices
 
 
 def explore(document: dict[str, Any], address: str, headers: dict[str, str]) -> None:

@@ -107,7 +107,8 @@ def test_database_urls_of_every_usual_form_are_taken(monkeypatch: pytest.MonkeyP
 
 
 def test_secrets_are_in_no_representation_and_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    secret_names = ("UPSTASH_REDIS_REST_TOKEN", "GROQ_API_KEY", "JWT_SECRET", "STRIPE_WEBHOOK_SECRET")
+    stripe = ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET")
+    secret_names = ("UPSTASH_REDIS_REST_TOKEN", "GROQ_API_KEY", "JWT_SECRET", *stripe)
     for name in secret_names:
         monkeypatch.setenv(name, SECRET)
     monkeypatch.setenv("DATABASE_URL", f"postgresql://u:{SECRET}@h/db")
