@@ -20,7 +20,7 @@ from core.models import Tier
 from local.kit import DATA, CommandFailed, Kit, KitError, MovingClock, check_port, supervise, write
 from local.mail import catching
 from local.schedule import keep_running
-from local.shop import start_sales, start_shop
+from local.shop import start_shop
 from local.smoke import last_digest_time
 from local.subscribers import make_tokens
 from local.terminal import fail, say, step

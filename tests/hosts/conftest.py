@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import httpx
-import psycopg
 import pytest
-from starlette.applications import Starlette
-from stripe import StripeClient
 
 from local.replay import make_app
 from local.world import GeneratedWorld
 from tests.conftest import NOW, served
-from tests.hosts import hosting
-from tests.hosts.hosting import Sales, clean_environment
+from tests.hosts.hosting import clean_environment
 
 
 def reading(address: str) -> dict[str, str]:
@@ -46,25 +42,3 @@ def mute_venues() -> Iterator[dict[str, str]]:
 def job_environment(database_url: str, venues: dict[str, str]) -> dict[str, str]:
     clock = {"CLOCK_START": NOW.isoformat(), "CLOCK_SPEED": "0"}
     return clean_environment(DATABASE_URL=database_url, AI_ANALYSIS_ENABLED="false") | clock | venues
-
-
-@pytest.fixture
-def sales(stripe_account: tuple[str, Starlette], database_url: str) -> Sales:
-    url, app = stripe_account
-    app.state.stripe.clock.frozen = None  # hosts go by real time
-    client = StripeClient("sk_test_1", base_addresses={"api": url}, max_network_retries=0)
-    prices = {}
-    for tier in ("basic", "premium", "pro"):
-        product = client.v1.products.create({"name": tier})
-        price = client.v1.prices.create(
-            {"product": product.id, "currency": "usd", "unit_amount": 900, "recurring": {"interval": "month"}}
-        )
-        prices[tier] = price.id
-    hosting.tokens(database_url)
-    customer = client.v1.customers.create({"email": "free@example.com"}).id
-    client.v1.customers.update(customer, {"invoice_settings": {"default_payment_method": "pm_card_visa"}})
-    with psycopg.connect(database_url) as connection:
-        connection.execute("UPDATE users SET stripe_customer_id = %s WHERE email = 'free@example.com'", [customer])
-    environment = clean_environment(DATABASE_URL=database_url) | hosting.STRIPE | {"STRIPE_BASE_URL": url}
-    named = {f"STRIPE_PRICE_{tier.upper()}": price for tier, price in prices.items()}
-    return Sales(client, customer, prices, environment | named)

@@ -15,7 +15,7 @@ import pytest
 
 from core.models import Tier
 from tests.hosts import hosting
-from tests.hosts.hosting import Sales, clean_environment, hosted, run_command
+from tests.hosts.hosting import clean_environment, hosted, run_command
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 FUNCTIONS = ("collect", "analyze", "api", "stripe_webhook")

@@ -13,7 +13,7 @@ import pytest
 from core.models import Tier
 from tests.conftest import ROOT
 from tests.hosts import hosting
-from tests.hosts.hosting import Hosted, Sales, clean_environment, hosted, run_command
+from tests.hosts.hosting import Hosted, clean_environment, hosted, run_command
 
 FUNCTIONS: dict[str, list[str]] = {"collect": [], "analyze": [], "api": ["--asgi"], "stripe_webhook": ["--asgi"]}
 

@@ -19,7 +19,7 @@ import pytest
 from core.models import Tier
 from tests.conftest import ROOT
 from tests.hosts import hosting
-from tests.hosts.hosting import Hosted, Sales, clean_environment, hosted
+from tests.hosts.hosting import Hosted, clean_environment, hosted
 from tests.hosts.template import FUNCTIONS, read_template
 
 
@@ -238,19 +238,3 @@ def test_the_webhook_takes_signed_bodies_plain_and_in_base64(deploy: Deploy, dat
         encoded = payer.subscribe("pro")
         assert send(encoded, hosting.signature(encoded), is_base64=True)["body"] == '{"status":"handled"}'
         assert hosting.tier_of_free_user(database_url) == "pro"
-
-
-def test_the_webhooks_container_serves_before_and_after_its_job(
-    deploy: Deploy, sales: Sales, database_url: str
-) -> None:
-    with deploy("stripe_webhook", sales.environment) as container:
-        for tier in ("basic", "pro"):
-            sales.buys(tier)
-            assert container.request("GET", "/health")["statusCode"] == 200
-            done = container.invoke({"job": "reconcile"})
-            assert (done["status"], done["summary"]["repaired"]) == ("ok", 1), done
-            assert hosting.tier_of_free_user(database_url) == tier
-            body = sales.buys("basic")
-            headers = {"stripe-signature": hosting.signature(body)}
-            answer = container.request("POST", "/stripe/webhook", headers=headers, body=body.decode())
-            assert answer["body"] == '{"status":"handled"}'
