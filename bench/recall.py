@@ -34,7 +34,7 @@ def seeds(name: str) -> Iterator[int]:
         number += 1
 
 
-TUNED, JUDGED = "oddwons tuned", "oddwons judged 2026-11-24"
+TUNED, JUDGED = "oddwons tuned", "oddwons judged 2026-11-25"
 
 
 # What is planted, of sizes (N,) with signs (N,)

@@ -11,12 +11,12 @@ from core.detect.signals import Sides, Signal
 MIN_MOVE = 0.015
 _NONE = np.float32(np.nan)
 
-JUMP = Null(2.6, 3.3, 4.0, 4.88, 5.9)
+JUMP = Null(2.6, 3.25, 4.05, 5.0, 6.2)
 HOURLY_JUMP = Null(2.4, 3.14, 3.94, 4.67, 5.6)
 DRIFT = Null(1.56, 2.48, 3.2, 3.75, 4.1)
 MOMENTUM = Null(1.76, 2.66, 3.3, 3.82, 4.33)
 REVERSAL = Null(1.0, 1.66, 2.16, 2.57, 3.0)
-CONVERGENCE = Null(1.16, 2.1, 2.74, 3.1, 3.35)
+CONVERGENCE = Null(1.16, 2.1, 2.75, 3.3, 3.9)
 
 
 def price_jump(past: Past) -> Signal:

@@ -11,7 +11,7 @@ from core.detect.volumes import none
 
 VOLATILITY = Null(0.95, 2.2, 3.4, 4.6, 5.9)
 COARSE_VOLATILITY = Null(1.15, 2.0, 2.66, 3.1, 3.55)
-SPREAD = Null(0.4, 2.3, 3.5, 4.7, 5.6)
+SPREAD = Null(0.4, 2.4, 3.6, 4.8, 6.0)
 _LEAST_NOISE = 0.15  # of log spread: a book of whole cents goes from one cent to two
 _MIN_WIDER = 0.01
 _LEAST_RATIO = 1.7

