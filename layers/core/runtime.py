@@ -270,6 +270,8 @@ def _stop(*_: object) -> None:
     timer = threading.Timer(_STOP_WITHIN_S, _give_up, ["told to stop, and did not"])
     timer.daemon = True
     timer.start()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell without a terminal starts us beside itself
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.raise_signal(signal.SIGINT)
 
 
