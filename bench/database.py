@@ -39,9 +39,9 @@ async def database() -> AsyncIterator[db.Connection]:
 
 def make_market(number: int, price: Decimal) -> Market:
     terms = Terms("kalshi", f"M{number}", None, f"Market {number}", "", None, "Yes", "No", "", None, None, None, None,
-                  None, number, {})  # fmt: skip
+                  None, {})  # fmt: skip
     quote = Quote(price, price, 1 - price, price, Decimal(1_000_000), None, None, None)
-    return Market(terms, MarketStatus.OPEN, quote, Outcome(None, None, None))
+    return Market("kalshi", terms.market_id, number, MarketStatus.OPEN, quote, Outcome(None, None, None), lambda: terms)
 
 
 async def store(connection: db.Connection, markets: Sequence[Market], at: datetime, *, new: bool) -> list[Change]:

@@ -134,7 +134,8 @@ def _in_event(number: int) -> Market:
     market = make_market(number, PRICES[0])
     event, closes = number // AN_EVENT, NOW + timedelta(days=1 + number % 60)
     platform = PLATFORMS[event % 2]
-    return replace(market, terms=replace(market.terms, platform=platform, event_id=f"E{event}", close_time=closes))
+    terms = replace(market.terms, platform=platform, event_id=f"E{event}", close_time=closes)
+    return replace(market, platform=platform, read_terms=lambda: terms)
 
 
 def _event(market: Market) -> Event:

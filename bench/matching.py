@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 import httpx
 import orjson
@@ -20,7 +21,7 @@ from core.match.candidates import MOST, find, make_index
 from core.match.claims import Claim, read_claim
 from core.match.verdict import judge_group, with_rules
 from core.match.weights import named_keys, weigh
-from core.models import PLATFORMS, Market, MarketStatus, Platform
+from core.models import PLATFORMS, Market, MarketStatus, Platform, Terms
 from core.queries import collecting
 from core.venues import kalshi, polymarket
 from local.kit import ROOT
@@ -77,25 +78,26 @@ async def listed(world: GeneratedWorld) -> Listing:
 
 def match(listing: Listing) -> Matched:
     """Candidates and rule verdicts of two venues that nothing is known of."""
+    told = {platform: [market.terms for market in listing[platform]] for platform in PLATFORMS}
     began = time.perf_counter()
     claims: dict[Platform, list[Claim]] = {
-        platform: [read_claim(m.terms.title, m.terms.close_time, m.terms.yes_label) for m in listing[platform]]
+        platform: [read_claim(terms.title, terms.close_time, terms.yes_label) for terms in told[platform]]
         for platform in PLATFORMS
     }
     keys = {platform: [list(named_keys(claim)) for claim in claims[platform]] for platform in PLATFORMS}
     weights = weigh(claim for platform in PLATFORMS for claim in claims[platform])
     found, kept = Pairs(), 0
     for at, others in enumerate(find(make_index(keys["polymarket"]), keys["kalshi"], MOST)):
-        ours = listing["kalshi"][at].terms
-        terms = {listing["polymarket"][other].terms.market_id: other for other in others}
-        group = [(other_id, claims["polymarket"][other]) for other_id, other in terms.items()]
+        ours = told["kalshi"][at]
+        near = {told["polymarket"][other].market_id: other for other in others}
+        group = [(other_id, claims["polymarket"][other]) for other_id, other in near.items()]
         for verdict in judge_group(ours.market_id, claims["kalshi"][at], group, weights):
             if verdict.is_match:
-                other = terms[verdict.polymarket_id]
-                theirs = listing["polymarket"][other].terms
+                other = near[verdict.polymarket_id]
+                theirs = told["polymarket"][other]
                 with_rules(verdict, claims["kalshi"][at], claims["polymarket"][other], ours.rules, theirs.rules)
                 kept += 1
-        found |= {(ours.market_id, other_id) for other_id in terms}
+        found |= {(ours.market_id, other_id) for other_id in near}
     return Matched(time.perf_counter() - began, found, kept)
 
 
@@ -121,7 +123,7 @@ def growth(few: Matched, many: Matched) -> Result:
 
 def recall(listing: Listing, planted: Pairs, many: Matched) -> Result:
     """Of the planted pairs that both listings hold."""
-    ids = {platform: {m.terms.market_id for m in listing[platform][:MANY]} for platform in PLATFORMS}
+    ids = {platform: {m.market_id for m in listing[platform][:MANY]} for platform in PLATFORMS}
     there = {pair for pair in planted if pair[0] in ids["kalshi"] and pair[1] in ids["polymarket"]}
     against = f"{len(there):,} planted pairs among {MANY:,} markets a side, {MOST} candidates each"
     return at_least("match_candidate_recall", len(there & many.found) / len(there), "share", against, 0.99)
@@ -159,9 +161,13 @@ async def increment(listing: Listing) -> list[Result]:
     ]
 
 
+def _without_raw(market: Market) -> Terms:
+    return replace(market.terms, raw={})
+
+
 async def _store(connection: db.Connection, markets: list[Market]) -> None:
     """As a collect run does, but for the raw answers."""
-    lean = [replace(market, terms=replace(market.terms, raw={})) for market in markets]
+    lean = [replace(market, read_terms=partial(_without_raw, market)) for market in markets]
     async with connection.transaction():
         await collecting.stage(connection, lean)
         await collecting.upsert_terms(connection, lean, NOW)

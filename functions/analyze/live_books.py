@@ -76,7 +76,7 @@ async def _read_tops(
         had_s = time.monotonic()
         for market in page.markets:
             yes, no = _tops(market.quote)
-            book = Book(platform, market.terms.market_id, yes, no, asked_at, top_only=True)
+            book = Book(platform, market.market_id, yes, no, asked_at, top_only=True)
             yield ReadBook(book, asked_s, had_s)
         asked_at, asked_s = run.clock(), time.monotonic()
 

@@ -158,7 +158,7 @@ class Largest:
 
     def add(self, day: date, volume: Decimal, market: Market) -> None:
         kept = self.by_day.setdefault(day, [])
-        entry = (volume, market.terms.market_id, market)
+        entry = (volume, market.market_id, market)
         if len(kept) < self.most:
             heapq.heappush(kept, entry)
         else:
@@ -185,7 +185,7 @@ async def _list_span(work: Backfill, span: Sequence[tuple[date, datetime]]) -> N
             settled_at, volume = market.outcome.settled_at, market.quote.volume
             if market.status is not MarketStatus.FINAL or settled_at is None or market.outcome.payout is None:
                 continue
-            day, market_id = settled_at.date(), market.terms.market_id
+            day, market_id = settled_at.date(), market.market_id
             if day not in ends or settled_at >= ends[day] or market_id in seen:
                 continue
             seen.add(market_id)

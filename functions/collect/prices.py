@@ -29,7 +29,7 @@ class Prices:
             if market.status is MarketStatus.OPEN:
                 quote = market.quote
                 prices = [_text(price) for price in (quote.price, quote.yes_price, quote.no_price)]
-                self.shards[shard_of(market.terms.market_id)][market.terms.market_id] = prices
+                self.shards[shard_of(market.market_id)][market.market_id] = prices
 
 
 async def publish(run: Run[CollectSettings], read: Mapping[Platform, Prices]) -> bool:

@@ -111,7 +111,7 @@ async def _read_settled(venue: Settling, due: int) -> bool:
         return False
     try:
         async for page in VENUES[venue.platform].fetch_settled(venue.http, since, run.now, 0, MOST_PAGES):
-            changed = await _store(venue, {market.terms.market_id: market for market in page.markets}, {})
+            changed = await _store(venue, {market.market_id: market for market in page.markets}, {})
             venue.counts += Counter(listed=len(page.markets), final=changed)
             if venue.out_of_time:
                 return True
@@ -145,8 +145,8 @@ async def _fetched(pages: AsyncIterator[Page], ids: Sequence[str]) -> dict[str, 
     asked, markets = set(ids), dict[str, Market]()
     async for page in pages:
         for market in page.markets:
-            if market.terms.market_id in asked:
-                markets.setdefault(market.terms.market_id, market)
+            if market.market_id in asked:
+                markets.setdefault(market.market_id, market)
     return markets
 
 

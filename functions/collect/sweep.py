@@ -158,8 +158,8 @@ async def _store_sweep(
             waiting.events += [e for e in page.events if not control or e.event_id not in tally.seen_events]
             tally.seen_events |= {event.event_id for event in page.events} if not control else set()
             for market in page.markets:
-                if market.terms.market_id not in tally.seen:
-                    tally.seen.add(market.terms.market_id)
+                if market.market_id not in tally.seen:
+                    tally.seen.add(market.market_id)
                     waiting.markets.append(market)
                 elif not control:  # the control listing repeats by design
                     tally.skipped["listed twice"] += 1
@@ -182,7 +182,7 @@ async def _store(run: Run[CollectSettings], page: Page, tally: Tally, control: b
         await collecting.upsert_events(connection, page.events, short=control)
         await collecting.stage(connection, page.markets)
         fresh = await collecting.staged_with_new_terms(connection)
-        await collecting.upsert_terms(connection, [m for m in page.markets if m.terms.market_id in fresh], run.now)
+        await collecting.upsert_terms(connection, [m for m in page.markets if m.market_id in fresh], run.now)
         tally.changed_status += await collecting.mark_staged_statuses(connection, run.now, listed=True)
         snapshots, changes = await collecting.insert_changed_snapshots(connection, run.now, every_s)
     tally.changes += changes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -64,10 +65,7 @@ class FeeFacts:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a market promises. Changes seldom; `digest` changes exactly when any of it but `category` and `url` does.
-
-    A venue's two listings name the category differently: it must not make a market's terms change forth and back.
-    """
+    """What a market promises. Changes seldom."""
 
     platform: Platform
     market_id: str
@@ -83,7 +81,6 @@ class Terms:
     yes_token: str | None
     no_token: str | None
     fee: FeeFacts | None
-    digest: int
     raw: dict[str, Any] = field(repr=False)
     fee_waiver_until: datetime | None = None
 
@@ -129,12 +126,23 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """One row of a venue's listing, parsed."""
+    """One row of a venue's listing. Its quote is read at once; its terms, which change seldom, when they are wanted.
 
-    terms: Terms
+    `terms_digest` changes whenever any of the terms but `category` and `url` does: a venue's two listings name the
+    category differently, which must not make a market's terms change forth and back.
+    """
+
+    platform: Platform
+    market_id: str
+    terms_digest: int
     status: MarketStatus
     quote: Quote
     outcome: Outcome
+    read_terms: Callable[[], Terms] = field(repr=False, compare=False)
+
+    @property
+    def terms(self) -> Terms:
+        return self.read_terms()
 
 
 @dataclass(slots=True)

@@ -131,7 +131,7 @@ def parsed(world: GeneratedWorld, now: datetime) -> Iterator[tuple[Market, OpenM
         for each in page.markets:
             if each.status != "open":
                 continue
-            terms, seat = each.terms, sources[each.terms.market_id].source
+            terms, seat = each.terms, sources[each.market_id].source
             seen = OpenMarket(
                 terms.platform, terms.market_id, terms.event_id, terms.title, None, terms.close_time, None,
                 terms.event_id in exclusive, None, each.quote.yes_price, each.quote.no_price, None, None, now,
@@ -146,8 +146,7 @@ def test_no_proved_bundle_of_the_world_pays_less_than_promised_at_any_price(days
     told = list(parsed(GeneratedWorld(3, 1_600), now))
     came_true = {(seen.platform, seen.market_id): won for _, seen, won in told}
     terms: dict[Key, Wording] = {
-        (each.terms.platform, each.terms.market_id): Wording(each.terms.rules, each.terms.open_time)
-        for each, _, _ in told
+        (each.platform, each.market_id): Wording(each.terms.rules, each.terms.open_time) for each, _, _ in told
     }
     cheap = [replace(seen, yes_price=Decimal("0.3"), no_price=Decimal("0.3")) for _, seen, _ in told]
     found = [related.proved(each, terms) for each in related.propose(cheap, [])]

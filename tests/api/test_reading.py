@@ -24,9 +24,10 @@ DIGEST, ARBITRAGE, MARKETS, ANALYSES = "/api/v1/digest", "/api/v1/arbitrage", "/
 
 def market(market_id: str, title: str, price: str = "0.4", category: str | None = None) -> Market:
     terms = Terms("kalshi", market_id, None, title, "The rules.", category, "Yes", "No", "https://example.com", None,
-                  None, None, None, None, hash(market_id) % 2**31, {})  # fmt: skip
+                  None, None, None, None, {})  # fmt: skip
     quote = Quote(Decimal(price), Decimal(price), 1 - Decimal(price), None, Decimal(10), None, None, None)
-    return Market(terms, MarketStatus.OPEN, quote, Outcome(None, None, None))
+    digest, unsettled = hash(market_id) % 2**31, Outcome(None, None, None)
+    return Market("kalshi", market_id, digest, MarketStatus.OPEN, quote, unsettled, lambda: terms)
 
 
 async def pages(api: Api, tier: Tier, path: str, key: str, **query: str) -> list[list[Any]]:

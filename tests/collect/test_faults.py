@@ -60,7 +60,7 @@ async def quotes(replay: Replay) -> dict[tuple[str, str], Quote]:
         for platform in PLATFORMS:
             for sweeping in (VENUES[platform].sweep, VENUES[platform].control_sweep):
                 async for page in sweeping(lines[platform].listing, 100):
-                    told |= {(platform, market.terms.market_id): market.quote for market in page.markets}
+                    told |= {(platform, market.market_id): market.quote for market in page.markets}
     return told
 
 

@@ -86,7 +86,7 @@ async def upsert_settled(
         "SELECT s.market_id FROM staged s LEFT JOIN markets m USING (platform, market_id) WHERE m.market_id IS NULL"
     )
     new = [row["market_id"] for row in rows]
-    await collecting.upsert_terms(connection, [m for m in markets if m.terms.market_id in set(new)], now)
+    await collecting.upsert_terms(connection, [m for m in markets if m.market_id in set(new)], now)
     await _complete_terms(connection, platform, new)
     await _insert_new_events(connection, platform, events)
     await connection.executemany(
@@ -94,7 +94,7 @@ async def upsert_settled(
         INSERT INTO backfills AS old (platform, market_id, total) VALUES ($1, $2, $3)
         ON CONFLICT (platform, market_id) DO UPDATE SET total = excluded.total
         """,
-        [(platform, market.terms.market_id, market.quote.volume) for market in markets],
+        [(platform, market.market_id, market.quote.volume) for market in markets],
     )
 
 

@@ -34,6 +34,7 @@ WHERE (old.title, old.category, old.series, old.mutually_exclusive, old.exhausti
        excluded.mutually_exclusive, excluded.exhaustive, excluded.fee_type, excluded.fee_multiplier)
 """
 
+RAW_CHARS = 20_000
 _TERMS_AT_ONCE = 500  # raw answers of a megabyte each still fit into an array
 
 # The statement sees `markets` as it was before: what it replaces is what it keeps.
@@ -134,23 +135,21 @@ async def stage(connection: Connection, markets: Sequence[Market]) -> None:
     """
     await connection.execute(_STAGE)
     if markets:
-        await connection.execute(
-            "SELECT pg_advisory_xact_lock(hashtext('markets'), hashtext($1))", markets[0].terms.platform
-        )
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtext('markets'), hashtext($1))", markets[0].platform)
     await connection.copy_records_to_table("staged", records=[_staged(market) for market in markets])
     await connection.execute("ANALYZE staged")
 
 
 def _staged(market: Market) -> tuple[Any, ...]:
-    terms, quote, outcome = market.terms, market.quote, market.outcome
+    quote, outcome = market.quote, market.outcome
     return (
-        terms.platform,
-        terms.market_id,
+        market.platform,
+        market.market_id,
         market.status.value,
         outcome.result,
         outcome.payout,
         outcome.settled_at,
-        terms.digest,
+        market.terms_digest,
         quote.price,
         quote.yes_price,
         quote.no_price,
@@ -177,14 +176,15 @@ async def staged_with_new_terms(connection: Connection) -> set[str]:
 
 async def upsert_terms(connection: Connection, markets: Iterable[Market], now: datetime) -> None:
     """Stores terms; those that they replace go to the history with the time they were told."""
-    unique = {(market.terms.platform, market.terms.market_id): market for market in markets}
+    unique = {(market.platform, market.market_id): market for market in markets}
     rows = [_terms_row(market) for market in unique.values()]
     for first in range(0, len(rows), _TERMS_AT_ONCE):
         await connection.execute(_UPSERT_TERMS, now, *_columns(rows[first : first + _TERMS_AT_ONCE], 23))
 
 
 def _terms_row(market: Market) -> tuple[Any, ...]:
-    terms, outcome, fee = market.terms, market.outcome, market.terms.fee
+    terms, outcome = market.terms, market.outcome
+    fee = terms.fee
     return (
         terms.platform,
         terms.market_id,
@@ -207,9 +207,14 @@ def _terms_row(market: Market) -> tuple[Any, ...]:
         outcome.result,
         outcome.payout,
         outcome.settled_at,
-        terms.digest,
-        terms.raw,
+        market.terms_digest,
+        _bounded(terms.raw),
     )
+
+
+def _bounded(raw: dict[str, Any]) -> dict[str, Any]:
+    """A raw answer whose texts end at RAW_CHARS, so that no market weighs megabytes."""
+    return {name: value[:RAW_CHARS] if isinstance(value, str) else value for name, value in raw.items()}
 
 
 async def mark_staged_statuses(connection: Connection, now: datetime, *, listed: bool) -> int:

@@ -5,40 +5,29 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 TITLE_CHARS = 1_000
 RULES_CHARS = 20_000
-RAW_CHARS = 20_000
 ID_CHARS = 200
 MICRO = Decimal("0.000001")
 _VOLUME_STEP = Decimal("0.0001")
 _VOLUME_MAX = Decimal(10) ** 15
 _ONE = Decimal(1)
+_NUMBER_CHARS = 64
+_NO_NUMBER = "not a number"
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def decimal(value: Any, doubts: Counter[str], name: str) -> Decimal | None:
     """A finite number from a string, int or float (floats by their shortest repr). Absent is None without a doubt."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        doubts[f"{name}: not a number"] += 1
-        return None
-    try:
-        text = value if isinstance(value, str) else repr(value)
-        number = Decimal(text) if len(text) <= 64 else None
-    except (InvalidOperation, ValueError):  # ValueError: an int of thousands of digits
-        number = None
-    # Beyond these exponents arithmetic overflows, and nothing a venue says is that large or small.
-    if number is None or not number.is_finite() or abs(number.adjusted()) > 400:
-        doubts[f"{name}: not a number"] += 1
-        return None
-    return number
+    return _read(value, _finite, doubts, name)
 
 
 def rows(value: Any, skipped: Counter[str], name: str) -> list[Any]:
@@ -52,24 +41,52 @@ def rows(value: Any, skipped: Counter[str], name: str) -> list[Any]:
 
 def price(value: Any, doubts: Counter[str], name: str) -> Decimal | None:
     """A price in [0, 1] to six decimals, the finest tick either venue has."""
-    number = decimal(value, doubts, name)
-    if number is None:
-        return None
-    if not 0 <= number <= _ONE:
-        doubts[f"{name}: outside 0 to 1"] += 1
-        return None
-    return number.quantize(MICRO)
+    return _read(value, _probability, doubts, name)
 
 
 def amount(value: Any, doubts: Counter[str], name: str) -> Decimal | None:
     """A volume, size or interest: not negative, below 10^15, to four decimals."""
-    number = decimal(value, doubts, name)
-    if number is None:
+    return _read(value, _quantity, doubts, name)
+
+
+def _read(value: Any, read: Callable[[str], Decimal | str], doubts: Counter[str], name: str) -> Decimal | None:
+    if value is None or value == "":
         return None
-    if not 0 <= number < _VOLUME_MAX:
-        doubts[f"{name}: out of range"] += 1
+    kind = type(value)
+    try:
+        text = value if kind is str else repr(value) if kind is float or kind is int else ""
+    except ValueError:  # an int of thousands of digits
+        text = ""
+    number = read(text) if len(text) <= _NUMBER_CHARS else _NO_NUMBER
+    if isinstance(number, str):
+        doubts[f"{name}: {number}"] += 1
         return None
-    return number.quantize(_VOLUME_STEP)
+    return number
+
+
+def _finite(text: str) -> Decimal | str:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return _NO_NUMBER
+    # Beyond these exponents arithmetic overflows, and nothing a venue says is that large or small.
+    return number if number.is_finite() and abs(number.adjusted()) <= 400 else _NO_NUMBER
+
+
+# A listing repeats its prices many times over.
+@lru_cache(maxsize=16_384)
+def _probability(text: str) -> Decimal | str:
+    number = _finite(text)
+    if isinstance(number, str):
+        return number
+    return number.quantize(MICRO) if 0 <= number <= _ONE else "outside 0 to 1"
+
+
+def _quantity(text: str) -> Decimal | str:
+    number = _finite(text)
+    if isinstance(number, str):
+        return number
+    return number.quantize(_VOLUME_STEP) if 0 <= number < _VOLUME_MAX else "out of range"
 
 
 def moment(value: Any, doubts: Counter[str], name: str) -> datetime | None:
@@ -106,13 +123,6 @@ def text(value: Any, limit: int) -> str:
     return _UNWANTED.sub("", value[: limit * 2])[:limit].strip()
 
 
-def kept(row: dict[str, Any]) -> dict[str, Any]:
-    """A raw answer as it is stored: its texts end at RAW_CHARS, so that no market weighs megabytes."""
-    if all(type(value) is not str or len(value) <= RAW_CHARS for value in row.values()):
-        return row
-    return {name: value[:RAW_CHARS] if type(value) is str else value for name, value in row.items()}
-
-
 def identifier(value: Any) -> str | None:
     """An id fit for a key: non-empty, bounded, printable; None otherwise."""
     if not isinstance(value, str) or not 0 < len(value) <= ID_CHARS or not value.isprintable():
@@ -126,8 +136,18 @@ def truth(value: Any) -> bool | None:
 
 def digest_of(*parts: object) -> int:
     """A signed 64-bit fingerprint of the parts, as PostgreSQL's bigint holds it."""
-    packed = orjson.dumps(parts, default=str)
+    try:
+        packed = orjson.dumps(parts, default=str)
+    except TypeError:  # half of an emoji, a number beyond 64 bits, lists in lists without end
+        packed = b"\n".join(map(_told, parts))
     return int.from_bytes(hashlib.blake2b(packed, digest_size=8).digest(), "big", signed=True)
+
+
+def _told(part: object) -> bytes:
+    try:
+        return repr(part).encode(errors="backslashreplace")
+    except RecursionError:
+        return b"too deep"
 
 
 def traded(probability: Decimal | None) -> Decimal | None:

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -63,6 +64,11 @@ SETTLED_DAYS = 1
 _EVENT_FEES = Listing(
     "/events/fee_changes", "event_fee_changes", lambda row: fields.identifier(row.get("id")), "cursor", "cursor"
 )
+# What the terms are read from, besides the times and the event.
+_TOLD = (
+    "title", "subtitle", "yes_sub_title", "no_sub_title", "rules_primary", "rules_secondary", "early_close_condition",
+)  # fmt: skip
+_TIMES = ("open_time", "close_time", "fee_waiver_expiration_time")
 _STATUS = {
     "initialized": MarketStatus.UNOPENED,
     "inactive": MarketStatus.PAUSED,
@@ -286,11 +292,25 @@ def parse_market(row: Any, event: Event | None, doubts: Counter[str]) -> Market 
     if status is None:
         return "unknown status"
     outcome = _parse_outcome(row, status, doubts)
-    return Market(_parse_terms(row, ticker, event), status, _parse_quote(row, doubts), outcome)
+    event_id = fields.identifier(row.get("event_ticker")) or (event.event_id if event else None)
+    return Market(
+        platform=PLATFORM,
+        market_id=ticker,
+        terms_digest=fields.digest_of(ticker, event_id, *map(row.get, _TOLD), *_times(row)),
+        status=status,
+        quote=_parse_quote(row, doubts),
+        outcome=outcome,
+        read_terms=partial(_parse_terms, row, ticker, event_id, event),
+    )
 
 
-def _parse_terms(row: dict[str, Any], ticker: str, event: Event | None) -> Terms:
-    doubts: Counter[str] = Counter()  # times unknown on a whole page are how nested markets are, not a fault
+def _times(row: dict[str, Any]) -> list[datetime | None]:
+    """Opening, close, end of a fee waiver. Unknown on a whole page is how nested markets are, not a fault."""
+    doubts: Counter[str] = Counter()
+    return [fields.moment(row.get(name), doubts, name) for name in _TIMES]
+
+
+def _parse_terms(row: dict[str, Any], ticker: str, event_id: str | None, event: Event | None) -> Terms:
     yes_label = fields.text(row.get("yes_sub_title") or row.get("subtitle"), 300).removeprefix("::").strip()
     primary = fields.text(row.get("rules_primary"), fields.RULES_CHARS)
     # `title` is deprecated; the rules are what else a row says of itself.
@@ -298,11 +318,8 @@ def _parse_terms(row: dict[str, Any], ticker: str, event: Event | None) -> Terms
     secondary = fields.text(row.get("rules_secondary"), fields.RULES_CHARS)
     early = fields.text(row.get("early_close_condition"), 2_000)
     rules = "\n\n".join(part for part in (primary, secondary, early) if part)[: fields.RULES_CHARS]
-    event_id = fields.identifier(row.get("event_ticker")) or (event.event_id if event else None)
     category = (event.category if event else None) or (fields.text(row.get("category"), 100) or None)
-    open_time = fields.moment(row.get("open_time"), doubts, "open_time")
-    close_time = fields.moment(row.get("close_time"), doubts, "close_time")
-    waiver = fields.moment(row.get("fee_waiver_expiration_time"), doubts, "fee_waiver_expiration_time")
+    open_time, close_time, waiver = _times(row)
     no_label = fields.text(row.get("no_sub_title"), 300).removeprefix("::").strip()
     series = (event.series if event else None) or (event_id or ticker).split("-")[0]
     return Terms(
@@ -320,8 +337,7 @@ def _parse_terms(row: dict[str, Any], ticker: str, event: Event | None) -> Terms
         yes_token=None,
         no_token=None,
         fee=None,
-        digest=fields.digest_of(ticker, event_id, title, rules, yes_label, no_label, open_time, close_time, waiver),
-        raw=fields.kept(row),
+        raw=row,
         fee_waiver_until=waiver,
     )
 

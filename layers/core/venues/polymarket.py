@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -56,6 +57,8 @@ CANDLE_MARKETS = 1
 SETTLED_DAYS = 366
 _EVENTS = Listing("/events/keyset", "events", lambda row: _gamma_id(row.get("id")), "after_cursor", "next_cursor")
 _MARKETS = Listing("/markets/keyset", "markets", lambda row: _gamma_id(row.get("id")), "after_cursor", "next_cursor")
+# What the terms are read from, besides the times, the outcomes, the fee and the event.
+_TOLD = ("description", "resolutionSource", "clobTokenIds", "feeType")
 _UNRESOLVED = {"disputed": MarketStatus.DISPUTED, "proposed": MarketStatus.DETERMINED}
 
 
@@ -274,11 +277,28 @@ def parse_market(row: Any, event: Event | None, doubts: Counter[str]) -> Market 
     swapped = [outcome.lower() for outcome in outcomes] == ["no", "yes"]
     status = _status(row)
     return Market(
-        _parse_terms(row, market_id, event, outcomes, swapped),
-        status,
-        _parse_quote(row, swapped, doubts),
-        _parse_outcome(row, status, swapped, doubts),
+        platform=PLATFORM,
+        market_id=market_id,
+        terms_digest=_digest(row, market_id, event, outcomes),
+        status=status,
+        quote=_parse_quote(row, swapped, doubts),
+        outcome=_parse_outcome(row, status, swapped, doubts),
+        read_terms=partial(_parse_terms, row, market_id, event, outcomes, swapped),
     )
+
+
+def _digest(row: dict[str, Any], market_id: str, event: Event | None, outcomes: list[str]) -> int:
+    event_id, event_title = (event.event_id, event.title) if event else (None, None)
+    title = row.get("question") or event_title
+    schedule = row.get("feeSchedule")
+    fee = (schedule.get("rate"), schedule.get("exponent")) if isinstance(schedule, dict) else row.get("feesEnabled")
+    return fields.digest_of(market_id, event_id, title, outcomes, fee, *map(row.get, _TOLD), *_times(row))
+
+
+def _times(row: dict[str, Any]) -> tuple[datetime | None, datetime | None]:
+    doubts: Counter[str] = Counter()
+    starts = fields.moment(row.get("startDate"), doubts, "startDate")
+    return starts, fields.moment(row.get("endDate") or row.get("endDateIso"), doubts, "endDate")
 
 
 def _gamma_id(value: Any) -> str | None:
@@ -318,7 +338,6 @@ def _status(row: dict[str, Any]) -> MarketStatus:
 
 
 def _parse_terms(row: dict[str, Any], market_id: str, event: Event | None, outcomes: list[str], swapped: bool) -> Terms:
-    doubts: Counter[str] = Counter()
     title = fields.text(row.get("question"), fields.TITLE_CHARS) or (event.title if event else "") or market_id
     rules = fields.text(row.get("description"), fields.RULES_CHARS)
     source = fields.text(row.get("resolutionSource"), 1_000)
@@ -330,15 +349,11 @@ def _parse_terms(row: dict[str, Any], market_id: str, event: Event | None, outco
         labels, tokens = labels[::-1], tokens[::-1]
     slug = fields.identifier(row.get("slug"))
     category = (event.category if event else None) or _category(row)
-    open_time = fields.moment(row.get("startDate"), doubts, "startDate")
-    close_time = fields.moment(row.get("endDate") or row.get("endDateIso"), doubts, "endDate")
-    fee = parse_fee(row)
-    fee_terms = (fee.rate, fee.exponent) if fee else None
-    event_id = event.event_id if event else None
+    open_time, close_time = _times(row)
     return Terms(
         platform=PLATFORM,
         market_id=market_id,
-        event_id=event_id,
+        event_id=event.event_id if event else None,
         title=title,
         rules=rules,
         category=category,
@@ -349,9 +364,8 @@ def _parse_terms(row: dict[str, Any], market_id: str, event: Event | None, outco
         close_time=close_time,
         yes_token=tokens[0] if tokens else None,
         no_token=tokens[1] if tokens else None,
-        fee=fee,
-        digest=fields.digest_of(market_id, event_id, title, rules, labels, tokens, open_time, close_time, fee_terms),
-        raw=fields.kept(row),
+        fee=parse_fee(row),
+        raw=row,
     )
 
 

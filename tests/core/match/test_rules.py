@@ -98,7 +98,7 @@ def test_what_it_takes_is_compared_where_the_titles_say_the_same() -> None:
 def test_the_khamenei_pair_is_blocked_with_its_death_clause_quoted() -> None:
     events = orjson.loads((RECORDED / "kalshi" / "events_nested_2026-03-01.json").read_bytes())
     theirs = orjson.loads((RECORDED / "polymarket" / "events_2026-03-02.json").read_bytes())
-    left = [m.terms for m in kalshi.parse_page(events).markets if m.terms.market_id.startswith("KXKHAMENEIOUT-AKHA-")]
+    left = [m.terms for m in kalshi.parse_page(events).markets if m.market_id.startswith("KXKHAMENEIOUT-AKHA-")]
     right = [m.terms for m in polymarket.parse_page(theirs).markets if "khamenei out" in m.terms.title.lower()]
     assert left
     assert right

@@ -28,7 +28,7 @@ async def store(pool: db.Pool, *markets: Market, now: datetime = NOW, every_s: i
     async with db.acquire(pool, 5) as connection, connection.transaction():
         await collecting.stage(connection, markets)
         fresh = await collecting.staged_with_new_terms(connection)
-        await collecting.upsert_terms(connection, [m for m in markets if m.terms.market_id in fresh], now)
+        await collecting.upsert_terms(connection, [m for m in markets if m.market_id in fresh], now)
         changed = await collecting.mark_staged_statuses(connection, now, listed=True)
         snapshots, _ = await collecting.insert_changed_snapshots(connection, now, every_s)
     return {"terms": len(fresh), "changed": changed, "snapshots": snapshots}
@@ -345,7 +345,7 @@ async def test_every_recorded_answer_is_stored_with_its_outcomes(pool: db.Pool) 
         found: dict[str, Market] = {}
         for path in sorted((RECORDED / platform).glob("*.json")):
             for market in recorded_page(platform, path):
-                found.setdefault(market.terms.market_id, market)
+                found.setdefault(market.market_id, market)
         assert (await store(pool, *found.values()))["terms"] == len(found)
         assert (await store(pool, *found.values(), now=NOW + HOUR / 4)) == {"terms": 0, "changed": 0, "snapshots": 0}
     results = await pool.fetch(

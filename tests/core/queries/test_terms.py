@@ -25,7 +25,8 @@ async def store(pool: db.Pool, *markets: Market, now: datetime = NOW) -> None:
 
 
 def changed(digest: int = 1, **terms: Any) -> Market:
-    return replace(MARKET, terms=replace(MARKET.terms, digest=digest, **terms))
+    told = replace(MARKET.terms, **terms)
+    return replace(MARKET, terms_digest=digest, read_terms=lambda: told)
 
 
 async def history(pool: db.Pool) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ async def quoted(platform: Platform, lines: Lines) -> list[Market]:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 async def test_books_of_many_agree_with_their_quotes(platform: Platform, lines: dict[Platform, Lines]) -> None:
-    markets = {m.terms.market_id: m for m in await quoted(platform, lines[platform])}
+    markets = {m.market_id: m for m in await quoted(platform, lines[platform])}
     tokens: dict[str, str | None] = {f"NO-SUCH-{n}": f"{n}" for n in range(130 - len(markets))}
     tokens |= {market_id: m.terms.yes_token for market_id, m in markets.items()}
     pages = await read(platform, lines[platform], tokens)

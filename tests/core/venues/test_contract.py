@@ -28,7 +28,7 @@ async def pages_of(pages: AsyncIterator[Page]) -> list[Page]:
 
 
 async def markets_of(pages: AsyncIterator[Page]) -> dict[str, Market]:
-    return {market.terms.market_id: market for page in await pages_of(pages) for market in page.markets}
+    return {market.market_id: market for page in await pages_of(pages) for market in page.markets}
 
 
 async def test_the_two_sweeps_together_find_all_that_is_listed(
@@ -38,7 +38,7 @@ async def test_the_two_sweeps_together_find_all_that_is_listed(
     swept = await markets_of(venue.sweep(lines.listing, 100))
     control = await markets_of(venue.control_sweep(lines.listing, 100))
     assert len(swept | control) == replay.inventory()[platform]["listed"]
-    assert all(market.terms.platform == platform for market in swept.values())
+    assert all(market.platform == platform for market in swept.values())
     assert {market.status for market in control.values()} <= set(MarketStatus)
 
 
@@ -90,9 +90,9 @@ async def test_a_book_is_sorted_best_first_and_agrees_with_the_quote(platform: P
     markets = await markets_of(venue.sweep(lines.listing, 100))
     open_markets = [m for m in markets.values() if m.status is MarketStatus.OPEN and m.quote.yes_price is not None]
     for market in open_markets[:10]:
-        book = await venue.fetch_book(lines.books, market.terms.market_id, market.terms.yes_token, NOW)
+        book = await venue.fetch_book(lines.books, market.market_id, market.terms.yes_token, NOW)
         assert book is not None
-        assert (book.platform, book.market_id, book.read_at) == (platform, market.terms.market_id, NOW)
+        assert (book.platform, book.market_id, book.read_at) == (platform, market.market_id, NOW)
         for side, best in ((book.yes_asks, market.quote.yes_price), (book.no_asks, market.quote.no_price)):
             prices = [level.price for level in side]
             assert prices == sorted(prices)

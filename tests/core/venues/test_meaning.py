@@ -49,7 +49,8 @@ def test_integer_cents_dollar_strings_and_both_give_the_same_market(cents: dict[
     new = {f"{name}_dollars": dollars(value) for name, value in cents.items()}
     new |= {"volume_fp": f"{volume}.00", "open_interest_fp": f"{volume}.00"}
     shapes = [kalshi_market(**shape) for shape in (old, new, old | new)]
-    plain = [replace(market, terms=replace(market.terms, raw={})) for market in shapes]
+    assert shapes[0] == shapes[1] == shapes[2]
+    plain = [replace(market.terms, raw={}) for market in shapes]
     assert plain[0] == plain[1] == plain[2]
 
 
@@ -234,8 +235,8 @@ def test_what_is_no_market_of_ours_is_counted_under_its_reason(row: object, reas
 
 
 def test_a_polymarket_market_without_a_condition_goes_by_its_number() -> None:
-    assert gamma_market(conditionId="").terms.market_id == "gamma-1"
-    assert gamma_market(conditionId=None, id=17).terms.market_id == "gamma-17"
+    assert gamma_market(conditionId="").market_id == "gamma-1"
+    assert gamma_market(conditionId=None, id=17).market_id == "gamma-17"
     page = polymarket.parse_page(
         {"markets": [{"question": "?", "id": True}, {"question": "?", "id": "1", "outcomes": ["A"]}]}
     )
@@ -289,10 +290,10 @@ def test_an_override_that_cannot_be_read_is_unknown_and_not_the_series_fee(said:
 
 def test_a_waiver_is_a_time_or_unknown() -> None:
     assert kalshi_market().terms.fee_waiver_until is None
-    waived = kalshi_market(fee_waiver_expiration_time="2026-12-01T00:00:00Z").terms
-    assert waived.fee_waiver_until is not None
-    assert waived.fee_waiver_until.month == 12
-    assert waived.digest != kalshi_market().terms.digest
+    waived = kalshi_market(fee_waiver_expiration_time="2026-12-01T00:00:00Z")
+    assert waived.terms.fee_waiver_until is not None
+    assert waived.terms.fee_waiver_until.month == 12
+    assert waived.terms_digest != kalshi_market().terms_digest
 
 
 # Events
@@ -329,11 +330,11 @@ def test_kalshi_says_that_at_most_one_wins_and_never_that_one_must(said: object)
 
 def test_the_fingerprint_changes_exactly_when_a_term_does() -> None:
     for make in (kalshi_market, gamma_market):
-        digest = make().terms.digest
-        assert make().terms.digest == digest
-        assert make(lastTradePrice=0.3, last_price_dollars="0.3", volume_fp="7").terms.digest == digest
-        assert make(rules_primary="R", description="R").terms.digest != digest
-        assert make(close_time="2027-01-01T00:00:00Z", endDate="2027-01-01T00:00:00Z").terms.digest != digest
+        digest = make().terms_digest
+        assert make().terms_digest == digest
+        assert make(lastTradePrice=0.3, last_price_dollars="0.3", volume_fp="7").terms_digest == digest
+        assert make(rules_primary="R", description="R").terms_digest != digest
+        assert make(close_time="2027-01-01T00:00:00Z", endDate="2027-01-01T00:00:00Z").terms_digest != digest
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ async def test_a_kalshi_book_behind_a_key_is_a_feature_off_and_no_failure(replay
     replay.fail(orderbook_401=True)
     async with open_lines(collect_settings(**replay.settings)) as lines:
         pages = [found async for found in kalshi.sweep(lines["kalshi"].listing, 100)]
-        market_id = pages[0].markets[0].terms.market_id
+        market_id = pages[0].markets[0].market_id
         assert await kalshi.fetch_book(lines["kalshi"].books, market_id, None, NOW) is None
 
 

@@ -29,7 +29,7 @@ async def lines(replay: Replay) -> AsyncIterator[dict[Platform, Lines]]:
 
 
 async def markets_of(pages: AsyncIterator[Page]) -> dict[str, Market]:
-    return {market.terms.market_id: market async for page in pages for market in page.markets}
+    return {market.market_id: market async for page in pages for market in page.markets}
 
 
 async def settled(lines: dict[Platform, Lines], platform: Platform, days: float, volume: int = 0) -> dict[str, Market]:
@@ -91,7 +91,7 @@ async def test_nothing_leaves_polymarkets_listing(lines: dict[Platform, Lines], 
 async def test_archived_candles_of_kalshi_say_what_the_live_ones_said(
     lines: dict[Platform, Lines], replay: Replay
 ) -> None:
-    market_id = max((await settled(lines, "kalshi", 5)).values(), key=lambda m: m.quote.volume or 0).terms.market_id
+    market_id = max((await settled(lines, "kalshi", 5)).values(), key=lambda m: m.quote.volume or 0).market_id
     http, start = lines["kalshi"].books, NOW - 20 * DAY
     live = [candle async for candle in kalshi.fetch_candles(http, {market_id: None}, start, NOW)]
     assert len(live) > 5

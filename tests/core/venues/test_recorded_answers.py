@@ -57,9 +57,7 @@ def test_finalized_kalshi_markets_keep_their_payout() -> None:
 
 def test_scalar_settlements_keep_their_fraction() -> None:
     payouts = {
-        market.terms.market_id: market.outcome.payout
-        for market in parsed("kalshi")
-        if market.outcome.result == "scalar"
+        market.market_id: market.outcome.payout for market in parsed("kalshi") if market.outcome.result == "scalar"
     }
     assert len(payouts) == 11
     assert all(payout is not None and 0 < payout < 1 for payout in payouts.values())
@@ -75,14 +73,14 @@ def test_active_markets_carry_null_where_there_is_no_quote() -> None:
     open_markets = [market for market in parsed("kalshi") if market.status is MarketStatus.OPEN]
     unquoted = 0
     for market in open_markets:
-        row = raw.get(market.terms.market_id)
+        row = raw.get(market.market_id)
         if row and row["yes_bid_dollars"] == "0.0000":
-            assert market.quote.no_price is None, market.terms.market_id
+            assert market.quote.no_price is None, market.market_id
             unquoted += 1
         if row and row["yes_ask_dollars"] in ("0.0000", "1.0000"):
-            assert market.quote.yes_price is None, market.terms.market_id
+            assert market.quote.yes_price is None, market.market_id
         if row and row["last_price_dollars"] == "0.0000":
-            assert market.quote.last_price is None, market.terms.market_id
+            assert market.quote.last_price is None, market.market_id
         for price in (market.quote.price, market.quote.yes_price, market.quote.no_price):
             assert price is None or 0 < price <= 1
     assert unquoted > 0

@@ -72,7 +72,7 @@ def test_no_two_recorded_markets_of_one_event_share_a_title() -> None:
         body = orjson.loads(path.read_bytes())
         body = body["response"] if isinstance(body, dict) and "_metadata" in body else body
         for market in kalshi.parse_page(body).markets:
-            seen[market.terms.market_id] = (market.terms.event_id, market.terms.title.casefold())
+            seen[market.market_id] = (market.terms.event_id, market.terms.title.casefold())
             alone = kalshi.parse_page({"markets": [market.terms.raw]}).markets[0]
             assert alone.terms.title == market.terms.title
     assert len(seen) == 776
