@@ -29,7 +29,8 @@ from core.detect.detectors import signals
 from core.detect.history import History
 from core.detect.hours import Quarters
 from core.models import PLATFORMS, Event, Market
-from core.queries import analyzing, collecting, history
+from core.queries import collecting, history
+from core.queries.open_markets import open_markets
 from core.settings import Settings
 
 MARKETS, HOURS = 50_000, 168
@@ -184,7 +185,7 @@ async def once(url: str) -> dict[str, float]:
     pool = await db.make_pool(Settings(database_url=SecretStr(url), database_timeout_s=600))
     async with pool.acquire() as connection:
         began = time.process_time()
-        markets = await analyzing.open_markets(connection, NOW, 3_600)
+        markets = await open_markets(connection, NOW, 3_600)
         listed = time.process_time()
         past = await detecting.read_history(connection, markets, NOW, 600)
         read = time.process_time()

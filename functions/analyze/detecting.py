@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from core.body_store import BodyStore
 from core.db import Connection
 from core.detect.detectors import MIN_HOURS, detect
 from core.detect.history import Floats, History, event_numbers
@@ -20,23 +21,34 @@ HOURS = 168
 
 
 async def read_history(
-    connection: Connection, markets: Sequence[OpenMarket], now: datetime, timeout_s: float
+    connection: Connection,
+    markets: Sequence[OpenMarket],
+    now: datetime,
+    timeout_s: float,
+    store: BodyStore | None = None,
 ) -> History:
     """(N, HOURS) arrays, one row a market in the order given, rebuilt from the compact history and today's prices."""
     told = {}
     for platform in PLATFORMS:
         ours = [market for market in markets if market.platform == platform]
-        hours = await _read_hours(connection, platform, ours, now, timeout_s) if ours else None
+        hours = await _read_hours(connection, platform, ours, now, timeout_s, store) if ours else None
         if hours:
             told[platform] = hours
     return make_history(markets, told, now)
 
 
 async def _read_hours(
-    connection: Connection, platform: Platform, markets: Sequence[OpenMarket], now: datetime, timeout_s: float
+    connection: Connection,
+    platform: Platform,
+    markets: Sequence[OpenMarket],
+    now: datetime,
+    timeout_s: float,
+    store: BodyStore | None,
 ) -> Hours | None:
     """Of one platform's markets, in their order; None without any column."""
-    columns = await history.columns_between(connection, platform, now - timedelta(hours=HOURS + 1), now, timeout_s)
+    columns = await history.columns_between(
+        connection, platform, now - timedelta(hours=HOURS + 1), now, timeout_s, store
+    )
     if not columns:
         return None
     numbers = np.array([market.number for market in markets])

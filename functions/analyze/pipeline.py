@@ -11,11 +11,13 @@ from datetime import timedelta
 from typing import Any
 
 from analyze import detecting, explaining, pairing, related
+from core.body_store import BodyStore
 from core.detect.rates import Rate
 from core.detect.rates_moments import band_at
 from core.detect.selection import Funnel, Key, scored, select, standing
 from core.models import OpenMarket, Pattern
 from core.queries import analyzing, arbitrage, rates
+from core.queries.open_markets import open_markets
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 
@@ -30,15 +32,17 @@ _SHOWN = 10
 async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
     """Each step reads, then works without a connection, then writes; what is published replaces what was."""
     settings = run.settings
+    folder = settings.body_store_dir
+    store = None if folder is None else BodyStore(folder, settings.body_store_mb * 1_000_000)
     async with run.transaction() as connection:
         ended = await analyzing.end_insights(connection, run.now)
     if ended:
         await run.cache.drop("insights")  # what is over must not be told for the minutes that this run takes
     async with run.transaction() as connection:
         alive = await analyzing.alive_insights(connection)
-        markets = await analyzing.open_markets(connection, run.now, settings.max_quote_age_s)
+        markets = await open_markets(connection, run.now, settings.max_quote_age_s, store)
         set_aside = await analyzing.set_aside(connection, run.now, settings.max_quote_age_s)
-        history = await detecting.read_history(connection, markets, run.now, settings.database_bulk_timeout_s)
+        history = await detecting.read_history(connection, markets, run.now, settings.database_bulk_timeout_s, store)
         measured = await rates.latest_rates(connection, run.now)
         lately = run.now - _REMEMBERED * timedelta(seconds=settings.analyze_interval_s)
         stood = await rates.standing_before(connection, lately, run.now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -172,6 +173,8 @@ class AnalyzeSettings(CollectSettings):
     )
     base_rate_days: int = Field(default=365, ge=1, le=36_500)
     arbitrage_min_edge_pct: float = Field(default=2.0, ge=0, le=100)
+    body_store_dir: Path | None = Field(default=None, description="where a host with a disk keeps what it was sent")
+    body_store_mb: int = Field(default=512, ge=1, le=100_000)
     arbitrage_max_book_age_s: float = Field(default=30.0, gt=0, le=600)
 
 

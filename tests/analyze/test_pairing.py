@@ -12,7 +12,7 @@ import pytest
 
 from analyze import pairing, pipeline
 from core.models import Book, Level
-from core.queries import analyzing
+from core.queries.open_markets import open_markets
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 from core.venues.contract import VENUES
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("collected")
 
 async def pair(run: Run[AnalyzeSettings]) -> pairing.Paired:
     async with run.transaction() as connection:
-        markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
+        markets = await open_markets(connection, run.now, run.settings.max_quote_age_s)
     return await pairing.pair(run, markets)
 
 
@@ -212,7 +212,7 @@ async def test_the_fair_price_of_a_market_is_the_middle_of_the_other_venues_book
     await execute(run, "UPDATE market_latest SET price = 0.999, last_price = 0.999")  # a last trade of another day
     paired = await pair(run)
     async with run.transaction() as connection:
-        markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
+        markets = await open_markets(connection, run.now, run.settings.max_quote_age_s)
     by_key = {(market.platform, market.market_id): market for market in markets}
     stored = await rows(run, "SELECT * FROM pairs WHERE may_be_priced")
     assert stored

@@ -21,7 +21,7 @@ from core.match.claims import read_claim
 from core.match.verdict import Verdict, judge
 from core.match.weights import ALIKE
 from core.models import Book, Level, OpenMarket, Platform
-from core.queries import analyzing
+from core.queries.open_markets import open_markets
 from tests.analyze.conftest import NOW, MakeRun, Outside, rows
 from tests.conftest import served
 
@@ -69,7 +69,7 @@ async def paired(make_run: MakeRun, outside: Outside, books: Books) -> pairing.P
     with served(books.app()) as url:
         run = await make_run("analyze", NOW, **at(outside, url))
         async with run.transaction() as connection:
-            markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
+            markets = await open_markets(connection, run.now, run.settings.max_quote_age_s)
         found = await pairing.pair(run, markets)
     del found.not_shown["settlement rules differ"]  # pairs that no book is read for
     return found
@@ -226,7 +226,7 @@ async def test_a_complement_is_bought_as_the_same_side_on_both_venues(make_run: 
     with served(books.app()) as url:
         run = await make_run("analyze", NOW, **at(outside, url))
         async with run.transaction() as connection:
-            markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
+            markets = await open_markets(connection, run.now, run.settings.max_quote_age_s)
         ours = next(m for m in markets if m.platform == "kalshi")
         other = next(m for m in markets if m.platform == "polymarket")
         same = Verdict(ours.market_id, other.market_id, "complement", 0.64, "CAUTION", (), same_side=False)
@@ -247,7 +247,7 @@ async def test_a_near_miss_says_what_it_lacks_and_at_which_price_it_would_clear(
     with served(books.app()) as url:
         run = await make_run("analyze", NOW, **at(outside, url))
         async with run.transaction() as connection:
-            markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
+            markets = await open_markets(connection, run.now, run.settings.max_quote_age_s)
         await pairing.pair(run, markets)
     near = await rows(run, "SELECT * FROM arbitrage_near_misses ORDER BY bundle_key")
     assert len(near) == PAIRS
@@ -266,7 +266,7 @@ async def test_a_pair_that_settlement_blocks_is_never_shown_whoever_hands_it_ove
     with served(books.app()) as url:
         run = await make_run("analyze", NOW, **at(outside, url))
         async with run.transaction() as connection:
-            markets = await analyzing.open_markets(connection, run.now, run.settings.max_quote_age_s)
+            markets = await open_markets(connection, run.now, run.settings.max_quote_age_s)
         ours = next(m for m in markets if m.platform == "kalshi")
         other = next(m for m in markets if m.platform == "polymarket")
         blocked = Verdict(ours.market_id, other.market_id, "identity", 0.64, "BLOCK", ("a death clause",))

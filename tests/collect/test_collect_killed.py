@@ -16,7 +16,7 @@ import pytest
 
 from analyze.detecting import HOURS, read_history
 from core import db
-from core.queries import analyzing
+from core.queries.open_markets import open_markets
 from core.settings import Settings
 from local.world import GeneratedWorld
 from tests.collect.killing import Copies, content, finished, killed
@@ -109,7 +109,7 @@ async def check_history(url: str) -> None:
     pool = await db.make_pool(Settings(database_url=url))
     try:
         async with pool.acquire() as connection, connection.transaction():
-            markets = await analyzing.open_markets(connection, THIRD, 3_600)
+            markets = await open_markets(connection, THIRD, 3_600)
             past = await read_history(connection, markets, THIRD, 10)
             rows = await connection.fetch(
                 "SELECT platform, market_id, sum(gained)::float8 AS gained FROM ("

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core import db
-from core.queries import analyzing
+from core.queries.open_markets import open_markets
 from tests.collect.conftest import QUARTER, Collect
 from tests.conftest import NOW
 from tests.core.wire import Replay
@@ -21,7 +21,7 @@ async def rates(pool: db.Pool, now: datetime) -> dict[str, dict[str, Decimal | N
     async with db.acquire(pool, 5) as connection:
         series = {r["event_id"]: r["series"] for r in await connection.fetch("SELECT event_id, series FROM events")}
         found: dict[str, dict[str, Decimal | None]] = {}
-        for market in await analyzing.open_markets(connection, now, 1_800):
+        for market in await open_markets(connection, now, 1_800):
             if market.platform == "kalshi" and market.event_id is not None:
                 found.setdefault(series[market.event_id], {})[market.event_id] = market.fee_rate
         return found

@@ -13,8 +13,8 @@ from analyze.detecting import HOURS, read_history
 from collect import backfill, history, sweep
 from core.detect.columns import Column, merge
 from core.models import PLATFORMS
-from core.queries import analyzing
 from core.queries.history import columns_between as read
+from core.queries.open_markets import open_markets
 from core.runtime import Run
 from core.settings import CollectSettings
 from tests.collect.conftest import QUARTER, MakeRun
@@ -43,7 +43,7 @@ async def truth(run: Run[CollectSettings], number: int) -> dict[datetime, tuple[
 async def check_against_snapshots(run: Run[CollectSettings], quarters: int) -> None:
     """Hour by hour, as far as the runs of the last `quarters` quarters reach, for every open market."""
     async with run.transaction() as connection:
-        markets = await analyzing.open_markets(connection, run.now, 3_600)
+        markets = await open_markets(connection, run.now, 3_600)
         past = await read_history(connection, markets, run.now, 10)
     moved = 0
     for row, market in enumerate(markets):
@@ -100,7 +100,7 @@ async def test_backfilled_hours_are_in_the_history_and_a_second_time_changes_not
 
     async def prices() -> Any:
         async with run.transaction() as connection:
-            markets = await analyzing.open_markets(connection, run.now, 3_600)
+            markets = await open_markets(connection, run.now, 3_600)
             return (await read_history(connection, markets, run.now, 10)).price
 
     assert np.isfinite(await prices()).sum(axis=1).max() == 1

@@ -19,7 +19,7 @@ import stamina
 
 from analyze.detecting import read_history
 from collect import settle, sweep, upkeep
-from core.queries import analyzing
+from core.queries.open_markets import open_markets
 from core.runtime import JOBS, Run
 from core.settings import CollectSettings
 from local.kit import free_port
@@ -144,7 +144,7 @@ async def check_outcomes(pool: Any, replay: Replay) -> None:
 async def check_history(run: Run[CollectSettings]) -> None:
     """The compact history says of each hour's end what the snapshots say."""
     async with run.transaction() as connection:
-        markets = await analyzing.open_markets(connection, run.now, 3_600)
+        markets = await open_markets(connection, run.now, 3_600)
         past = await read_history(connection, markets, run.now, 60)
         wrong = compared = 0
         for age in (0, 5, 20):

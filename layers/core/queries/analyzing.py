@@ -7,54 +7,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from core.arbitrage.fees import kalshi_rate
 from core.db import Connection, storable
-from core.models import OpenMarket, Pattern, Platform
-
-# Of a market that can be bet on as shown: its venue's whole listing was read lately and had it, and its end is ahead.
-_CURRENT = """
-m.missing_since IS NULL AND v.swept_at > $1::timestamptz - make_interval(secs => $2)
-AND (m.close_time IS NULL OR m.close_time > $1)
-"""
-
-
-async def open_markets(connection: Connection, now: datetime, max_quote_age_s: float) -> list[OpenMarket]:
-    """Every open market whose quote is current, with its fee facts, in the order of its keys.
-
-    What a fee's time is: a whole listing tells again what a market (Polymarket) or its event (Kalshi's overrides)
-    costs, so those were confirmed at `quoted_at`; a series' fee at `series_fees.read_at`. An announced change whose
-    time has come is in force until its subject was read after that. A waiver that Kalshi names for a market
-    (`fee_waiver_until`) is not taken off: whose fee it waives is not documented, and no edge may rest on it.
-    """
-    rows = await connection.fetch(
-        f"""
-        WITH due AS (
-            SELECT DISTINCT ON (scope, subject) * FROM fee_changes WHERE effective_at <= $1
-            ORDER BY scope, subject, effective_at DESC
-        )
-        SELECT m.platform, m.market_id, m.number, m.event_id, m.title,
-               coalesce(e.category, m.category, f.category) AS category, m.close_time,
-               m.yes_token, m.yes_label, m.no_label,
-               coalesce(e.mutually_exclusive, false) AS mutually_exclusive,
-               l.price, l.yes_price, l.no_price, l.volume, l.volume_24h, v.swept_at AS quoted_at,
-               m.fee_rate, m.fee_exponent, least(v.swept_at, f.read_at) AS fee_read_at,
-               coalesce(CASE WHEN de.scope IS NULL THEN e.fee_type ELSE de.fee_type END,
-                        CASE WHEN ds.scope IS NULL THEN f.fee_type ELSE ds.fee_type END) AS fee_type,
-               coalesce(CASE WHEN de.scope IS NULL THEN e.fee_multiplier ELSE de.fee_multiplier END,
-                        CASE WHEN ds.scope IS NULL THEN f.fee_multiplier ELSE ds.fee_multiplier END) AS fee_multiplier
-        FROM markets m JOIN market_latest l USING (platform, market_id) JOIN venue_sweeps v USING (platform)
-        LEFT JOIN events e USING (platform, event_id)
-        LEFT JOIN series_fees f ON m.platform = 'kalshi' AND f.series = e.series
-        LEFT JOIN due ds ON m.platform = 'kalshi' AND ds.scope = 'series' AND ds.subject = e.series
-            AND (f.read_at IS NULL OR ds.effective_at > f.read_at)
-        LEFT JOIN due de ON m.platform = 'kalshi' AND de.scope = 'event' AND de.subject = m.event_id
-            AND de.effective_at > v.swept_at
-        WHERE m.status = 'open' AND m.listed AND {_CURRENT} ORDER BY m.platform, m.market_id
-        """,  # noqa: S608  a constant of our own
-        now,
-        max_quote_age_s,
-    )
-    return [_open_market(dict(row)) for row in rows]
+from core.models import Pattern, Platform
+from core.queries.open_markets import CURRENT
 
 
 async def set_aside(connection: Connection, now: datetime, max_quote_age_s: float) -> dict[str, int]:
@@ -65,20 +20,12 @@ async def set_aside(connection: Connection, now: datetime, max_quote_age_s: floa
                     WHEN m.missing_since IS NOT NULL THEN 'not in the last listing'
                     ELSE m.platform || ' not read lately' END AS reason, count(*) AS markets
         FROM markets m LEFT JOIN venue_sweeps v USING (platform)
-        WHERE m.status = 'open' AND m.listed AND ({_CURRENT}) IS NOT TRUE GROUP BY reason ORDER BY reason
+        WHERE m.status = 'open' AND m.listed AND ({CURRENT}) IS NOT TRUE GROUP BY reason ORDER BY reason
         """,  # noqa: S608  a constant of our own
         now,
         max_quote_age_s,
     )
     return {row["reason"]: row["markets"] for row in rows}
-
-
-def _open_market(values: dict[str, Any]) -> OpenMarket:
-    fee_type, multiplier = values.pop("fee_type"), values.pop("fee_multiplier")
-    if values["platform"] == "kalshi":
-        values |= {"fee_rate": kalshi_rate(fee_type, multiplier), "fee_exponent": Decimal(1)}
-    values["fee_exponent"] = values["fee_exponent"] or Decimal(1)
-    return OpenMarket(**values)
 
 
 async def rules_of(connection: Connection, platform: Platform, market_ids: Sequence[str]) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 
+from core.body_store import BodyStore
 from core.db import Connection
 from core.detect.columns import Change, Column, Ints, pack, unpack
 from core.models import Platform
@@ -23,18 +25,31 @@ async def insert_columns(connection: Connection, platform: Platform, columns: Se
 
 
 async def columns_between(
-    connection: Connection, platform: Platform, since: datetime, until: datetime, timeout_s: float
+    connection: Connection,
+    platform: Platform,
+    since: datetime,
+    until: datetime,
+    timeout_s: float,
+    store: BodyStore | None = None,
 ) -> list[Column]:
-    """Those that ended in (since, until], the oldest first."""
+    """Those that ended in (since, until], the oldest first. What is in `store` is not sent again."""
+    between = "FROM history_columns WHERE platform = $1 AND ended_at > $2 AND ended_at <= $3"
+    known: dict[bytes, bytes] = {}
+    if store is not None:
+        told = await connection.fetch(f"SELECT digest {between}", platform, since, until, timeout=timeout_s)
+        known = await asyncio.to_thread(store.find, [row["digest"] for row in told])
     rows = await connection.fetch(
-        "SELECT body, ended_at, span FROM history_columns WHERE platform = $1 AND ended_at > $2 AND ended_at <= $3 "
+        f"SELECT CASE WHEN digest = ANY($4::bytea[]) THEN NULL ELSE body END AS body, digest, ended_at, span {between} "
         "ORDER BY ended_at",
         platform,
         since,
         until,
+        list(known),
         timeout=timeout_s,
     )
-    return [unpack(row["body"], row["ended_at"], row["span"]) for row in rows]
+    if store is not None:
+        await asyncio.to_thread(store.keep, {row["digest"]: row["body"] for row in rows if row["body"] is not None})
+    return [unpack(row["body"] or known[row["digest"]], row["ended_at"], row["span"]) for row in rows]
 
 
 async def delete_columns(connection: Connection, platform: Platform, ends: Sequence[datetime]) -> None:
