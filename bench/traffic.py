@@ -22,6 +22,7 @@ FEW, MANY = 20_000, 100_000
 USD_PER_GB = 0.05
 CYCLES = 3
 MONTHLY = {"collect": 2_880, "analyze": 2_880, "settle": 720, "upkeep": 30}
+BARE = "analyze without a store"  # told for comparison, and not part of the sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Passed:
     received: float
 
     def usd(self, job: str) -> float:
-        return self.received * MONTHLY[job] / 1e9 * USD_PER_GB
+        return self.received * MONTHLY[job.removesuffix(BARE[7:])] / 1e9 * USD_PER_GB
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Measured:
 
     @property
     def usd(self) -> float:
-        return sum(passed.usd(job) for job, passed in self.jobs.items())
+        return sum(passed.usd(job) for job, passed in self.jobs.items() if job != BARE)
 
     def says(self) -> str:
         parts = (f"{job} {passed.received / 1e6:.2f} MB a run" for job, passed in self.jobs.items())
@@ -75,12 +76,17 @@ async def measure(markets: int) -> Measured:
         known = sum(said["markets"] for said in first.values() if isinstance(said, dict) and "markets" in said)
         passed: dict[str, list[Passed]] = {}
         snapshots = []
+        store = {"BODY_STORE_DIR": str(bench.kit.folder / "bodies")}
+        await bench.until(bench.clock.now() + QUARTER)
+        _passed(bench, "collect", "collect")
+        _passed(bench, "analyze", "analyze", **store)  # what a new host is sent once
         for _ in range(CYCLES):
             await bench.until(bench.clock.now() + QUARTER)
             said, of_run = _passed(bench, "collect", "collect")
             snapshots.append(sum(part.get("snapshots", 0) for part in said.values() if isinstance(part, dict)))
             passed.setdefault("collect", []).append(of_run)
-            passed.setdefault("analyze", []).append(_passed(bench, "analyze", "analyze")[1])
+            passed.setdefault("analyze", []).append(_passed(bench, "analyze", "analyze", **store)[1])
+            passed.setdefault(BARE, []).append(_passed(bench, "analyze", "analyze")[1])
         passed["collect"].append(_passed(bench, "collect", "collect", CONTROL_SWEEP_EVERY_S="0")[1])
         passed["settle"] = [_passed(bench, "collect", "settle")[1]]
         passed["upkeep"] = [_passed(bench, "collect", "upkeep")[1]]
@@ -105,9 +111,10 @@ def table(found: Measured) -> str:
     lines = ["| job | runs a month | sent, MB a run | received, MB a run | received, GB a month | $ a month |"]
     lines.append("|---|---:|---:|---:|---:|---:|")
     for job, passed in found.jobs.items():
-        month = passed.received * MONTHLY[job] / 1e9
+        runs = MONTHLY[job.removesuffix(BARE[7:])]
+        month = passed.received * runs / 1e9
         lines.append(
-            f"| `{job}` | {MONTHLY[job]:,} | {passed.sent / 1e6:.2f} | {passed.received / 1e6:.2f} | {month:.1f} "
+            f"| {job} | {runs:,} | {passed.sent / 1e6:.2f} | {passed.received / 1e6:.2f} | {month:.1f} "
             f"| {passed.usd(job):.2f} |"
         )
     return "\n".join([f"{found.says()}: ${found.usd:.2f} a month\n", *lines])

@@ -91,17 +91,21 @@ def _quantity(text: str) -> Decimal | str:
 
 def moment(value: Any, doubts: Counter[str], name: str) -> datetime | None:
     """An aware UTC time. Year 1 is how Kalshi says unknown."""
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str) or len(value) > 40:
+    parsed = time_or_none(value)
+    unsaid = value is None or (isinstance(value, str) and (not value or value.startswith("0001-")))
+    if parsed is None and not unsaid:
         doubts[f"{name}: not a time"] += 1
+    return parsed
+
+
+def time_or_none(value: Any) -> datetime | None:
+    """As `moment`, where a time that cannot be read is how rows are and not a fault."""
+    if not isinstance(value, str) or len(value) > 40:
         return None
     try:
         parsed = datetime.fromisoformat(value)
         parsed = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
-        if not value.startswith("0001-"):
-            doubts[f"{name}: not a time"] += 1
         return None
     return parsed if parsed.year > 1 else None
 

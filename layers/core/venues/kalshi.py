@@ -138,7 +138,7 @@ async def fetch_settled_since(http: VenueHttp) -> datetime | None:
     """The beginning of the live listing: what settled before is in the archive, which cannot be asked by time."""
     body = await http.get_json("/historical/cutoff")
     said = body.get("market_settled_ts") if isinstance(body, dict) else None
-    return fields.moment(said, Counter(), "market_settled_ts")
+    return fields.time_or_none(said)
 
 
 async def fetch_series_fees(http: VenueHttp) -> list[tuple[str, str | None, str | None, Decimal | None]]:
@@ -306,8 +306,7 @@ def parse_market(row: Any, event: Event | None, doubts: Counter[str]) -> Market 
 
 def _times(row: dict[str, Any]) -> list[datetime | None]:
     """Opening, close, end of a fee waiver. Unknown on a whole page is how nested markets are, not a fault."""
-    doubts: Counter[str] = Counter()
-    return [fields.moment(row.get(name), doubts, name) for name in _TIMES]
+    return [fields.time_or_none(row.get(name)) for name in _TIMES]
 
 
 def _parse_terms(row: dict[str, Any], ticker: str, event_id: str | None, event: Event | None) -> Terms:
@@ -434,7 +433,7 @@ def parse_fee_change(row: Any) -> FeeChange | None:
     """An announced change of a series' fee, or of an event's override; None without whose it is or from when."""
     if not isinstance(row, dict):
         return None
-    effective_at = fields.moment(row.get("scheduled_ts"), Counter(), "scheduled_ts")
+    effective_at = fields.time_or_none(row.get("scheduled_ts"))
     event, series = fields.identifier(row.get("event_ticker")), fields.identifier(row.get("series_ticker"))
     if effective_at is None or (event is None and series is None):
         return None

@@ -296,9 +296,7 @@ def _digest(row: dict[str, Any], market_id: str, event: Event | None, outcomes: 
 
 
 def _times(row: dict[str, Any]) -> tuple[datetime | None, datetime | None]:
-    doubts: Counter[str] = Counter()
-    starts = fields.moment(row.get("startDate"), doubts, "startDate")
-    return starts, fields.moment(row.get("endDate") or row.get("endDateIso"), doubts, "endDate")
+    return fields.time_or_none(row.get("startDate")), fields.time_or_none(row.get("endDate") or row.get("endDateIso"))
 
 
 def _gamma_id(value: Any) -> str | None:
