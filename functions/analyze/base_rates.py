@@ -13,8 +13,10 @@ import numpy as np
 from core.detect.columns import Ints
 from core.detect.rates import VERSION, measure
 from core.detect.rates_replay import LATEST_H, WINDOW_H, Replayed, hours_since_1970, moment_of, replay
+from core.detect.rates_settled import settled_rates
 from core.models import PLATFORMS
 from core.queries import history, rates
+from core.queries.settled_rates import insert_settled_rates
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 
@@ -50,15 +52,19 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         )
     async with run.transaction() as connection:
         moments = await rates.read_moments(connection, run.now - settings.rate_moment_days * _DAY, timeout_s)
-    measured = await asyncio.to_thread(measure, moments, hours_since_1970(run.now))
+    as_of = hours_since_1970(run.now)
+    measured = await asyncio.to_thread(measure, moments, as_of)
+    settled_at = await asyncio.to_thread(settled_rates, moments, as_of)
     async with run.transaction() as connection:
         await rates.insert_rates(connection, measured, run.now)
+        await insert_settled_rates(connection, settled_at, run.now)
     return {
         "version": VERSION,
         "hours_replayed": hours,
         "hours_left": max(last - first + 1, 0),
         "moments": {"found": found, "settled": settled, "kept": len(moments)},
         "cells": dict(Counter(rate.verdict for rate in measured)),
+        "settled_cells": {"seen": int((settled_at.count > 0).sum()), "proved": int(settled_at.proved.sum())},
         "unproven": dict(Counter(rate.why for rate in measured if rate.why).most_common(5)),
         "deleted": deleted,
     }

@@ -14,6 +14,7 @@ from core.detect.detectors import MIN_HOURS, detect
 from core.detect.history import Floats, History, event_numbers
 from core.detect.hours import Hours, Quarters, hours_of
 from core.detect.ladders import ladders
+from core.detect.longshots import SettledRates
 from core.models import PLATFORMS, OpenMarket, Pattern, Platform
 from core.queries import history
 
@@ -110,8 +111,8 @@ def _hours_left(markets: Sequence[OpenMarket], now: datetime) -> Floats:
     )
 
 
-def find(past: History) -> list[Pattern]:
-    return detect(past) if len(past) else []
+def find(past: History, settled: SettledRates | None = None) -> list[Pattern]:
+    return detect(past, settled) if len(past) else []
 
 
 def says(past: History) -> str:

@@ -18,6 +18,7 @@ from core.detect.selection import Funnel, Key, scored, select, standing
 from core.models import OpenMarket, Pattern
 from core.queries import analyzing, arbitrage, rates
 from core.queries.open_markets import open_markets
+from core.queries.settled_rates import latest_settled_rates
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 
@@ -44,9 +45,10 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         set_aside = await analyzing.set_aside(connection, run.now, settings.max_quote_age_s)
         history = await detecting.read_history(connection, markets, run.now, settings.database_bulk_timeout_s, store)
         measured = await rates.latest_rates(connection, run.now)
+        settled = await latest_settled_rates(connection, run.now)
         lately = run.now - _REMEMBERED * timedelta(seconds=settings.analyze_interval_s)
         stood = await rates.standing_before(connection, lately, run.now)
-    patterns = detecting.find(history)
+    patterns = detecting.find(history, settled)
 
     paired = await pairing.pair(run, markets)
     bundles, not_shown = await related.quote(run, markets)

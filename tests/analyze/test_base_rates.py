@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from analyze import base_rates, pipeline
 from analyze.jobs import WORK
 from core.detect.detectors import OVER_TIME
+from core.detect.longshots import SettledRates
 from core.detect.rates import VERSION
+from core.detect.rates_settled import BANDS, HORIZONS_H
 from core.queries import rates
+from core.queries.settled_rates import insert_settled_rates
 from core.runtime import Run, run_job
 from core.settings import AnalyzeSettings
 from tests.analyze.conftest import NOW, MakeRun, Outside, rows
@@ -123,6 +127,22 @@ async def test_the_analyst_is_told_what_was_measured_and_that_it_is_unproven(
         assert (told["setup_low_pct"], told["setup_high_pct"]) == ("44", "63")
     for call in outside.calls():
         assert '"verdict":"unproven"' in call["messages"][1]["content"]
+
+
+@pytest.mark.parametrize("proved", [True, False])
+async def test_a_run_speaks_of_longshots_by_what_was_proved_of_such_prices(
+    make_run: MakeRun, outside: Outside, proved: bool
+) -> None:
+    shape = 1, len(HORIZONS_H) - 1, len(BANDS) - 1
+    parts = np.full(shape, -0.04), np.full(shape, 0.002), np.full(shape, 250.0), np.full(shape, proved)
+    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=0)
+    async with run.transaction() as connection:
+        told = SettledRates(("",), np.array(HORIZONS_H), np.array(BANDS), *parts)
+        await insert_settled_rates(connection, told, run.now - timedelta(hours=1))
+    await pipeline.run(run)
+    found = await rows(run, "SELECT score, numbers FROM patterns WHERE detector = 'favourite_longshot'")
+    assert bool(found) == proved
+    assert all(row["numbers"]["settled_events"] == 250 for row in found)
 
 
 async def test_rates_of_the_future_are_not_read(make_run: MakeRun, outside: Outside) -> None:

@@ -18,24 +18,27 @@ ANY_CATEGORY = ""
 
 @dataclass(frozen=True, slots=True)
 class SettledRates:
-    """How often YES came true, by category, horizon and price: C by H by B cells, known before any market it is used
-    on. `bands` (B + 1,) are prices, `horizons` (H + 1,) hours to the close; `categories` name the first axis, the empty
-    one for every other. `error` is the rate's standard error, `proved` whether its edge survived the tests of all.
+    """By how much YES paid more than its price, by category, horizon and price: C by H by B cells, known before any
+    market it is used on. `bands` (B + 1,) are prices, `horizons` (H + 1,) hours to the close; `categories` name the
+    first axis, the empty one for every other. `gap` is in dollars a contract, `error` its standard error, `count` of
+    how many independent events, `proved` whether it is not 0 by the tests of all.
     """
 
     categories: tuple[str, ...]
     horizons: Floats
     bands: Floats
-    rate: Floats
+    gap: Floats
     error: Floats
+    count: Floats
     proved: npt.NDArray[np.bool_]
 
 
 def favourite_longshot(history: History, rates: SettledRates | None) -> Signal:
-    """YES offered below, or bid above, the rate at which markets of this category, horizon and price band settled YES.
+    """YES offered below, or bid above, what such prices in this category, this far from the close, came to.
 
-    z = (rate - ask, or bid - rate) / the rate's standard error. Without a table, for a market without a closing time or
-    quotes and for a cell that is not proved nothing is said. Size k: k standard errors. Side: towards the rate.
+    The rate is the price and its cell's gap. z = (rate - ask, or bid - rate) / the gap's standard error. Without a
+    table, for a market without a closing time or quotes and for a cell that is not proved nothing is said. Size k:
+    k standard errors. Side: towards the rate.
 
     Source: Griffith 1949; Snowberg and Wolfers 2010; for prediction markets Page and Clemen 2013.
     """
@@ -49,12 +52,15 @@ def favourite_longshot(history: History, rates: SettledRates | None) -> Signal:
     inside = (category >= 0) & (horizon >= 0) & (horizon < len(rates.horizons) - 1)
     inside &= (band >= 0) & (band < len(rates.bands) - 1)
     cell = tuple(np.where(inside, axis, 0) for axis in (category, horizon, band))
-    rate = np.where(inside & rates.proved[cell], rates.rate[cell], np.nan)
+    rate = np.where(inside & rates.proved[cell], np.clip(history.price[:, -1] + rates.gap[cell], 0, 1), np.nan)
     ask = np.where((history.ask > 0) & (history.ask < 1), history.ask, np.nan)
     bid = np.where((history.bid > 0) & (history.bid < 1), history.bid, np.nan)
     cheap, dear = np.nan_to_num(rate - ask, nan=0.0), np.nan_to_num(bid - rate, nan=0.0)
     edge = np.maximum(cheap, dear)
     size = np.where(edge > 0, edge / rates.error[cell], np.nan)
     side = np.where(edge > 0, np.where(cheap > dear, 1, -1), 0).astype(np.int8)
-    numbers = {"settled_rate_cents": np.where(edge > 0, 100 * rate, np.nan)}
+    numbers = {
+        "settled_rate_cents": np.where(edge > 0, 100 * rate, np.nan),
+        "settled_events": np.where(edge > 0, np.floor(rates.count[cell]), np.nan),
+    }
     return Signal("favourite_longshot", score_of(size, MISPRICED), side, numbers)

@@ -22,7 +22,7 @@ HOURS: tuple[int, ...] = (1, 6, 24)
 HORIZONS: tuple[str, ...] = ("1h", "6h", "24h", "settlement")
 SETTLEMENT = len(HOURS)
 BANDS: tuple[float, ...] = (0.0, 0.1, 0.3, 0.7, 0.9, 1.0)
-_CLOSENESS_H = (6.0, 24.0, 72.0, 168.0)
+CLOSENESS_H = (6.0, 24.0, 72.0, 168.0)
 _ACTIVITY = (1e-9, 0.0005, 0.002, 0.006, 0.015)  # mean hourly move, in dollars
 # Who settles early differs from who does not: those due by now are counted together, when nearly all have settled.
 SETTLING_H = 48.0
@@ -85,7 +85,7 @@ def band_at(price: float) -> int:
 
 def closeness_of(hours_left: Floats) -> Small:
     """Unknown is far."""
-    return np.searchsorted(_CLOSENESS_H, np.nan_to_num(hours_left, nan=np.inf), side="right").astype(np.int8)
+    return np.searchsorted(CLOSENESS_H, np.nan_to_num(hours_left, nan=np.inf), side="right").astype(np.int8)
 
 
 def activity_of(price: Floats) -> Small:

@@ -274,6 +274,7 @@ async def delete_aged(
     for table, query, before in (
         ("moments", "DELETE FROM rate_moments WHERE at < $1 OR version < $2", moments_before),
         ("rates", "DELETE FROM base_rates WHERE as_of < $1 AND version <= $2", rates_before),
+        ("settled rates", "DELETE FROM settled_rates WHERE as_of < $1 AND version <= $2", rates_before),
     ):
         status = await connection.execute(query, before, VERSION, timeout=timeout_s)
         deleted[table] = int(status.split()[-1])

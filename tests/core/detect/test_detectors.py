@@ -196,8 +196,9 @@ def rates(*, proved: bool) -> SettledRates:
         categories=("", "Politics"),
         horizons=np.array([0.0, 24.0, 168.0]),
         bands=np.array([0.0, 0.1, 1.0]),
-        rate=np.array([[[0.01, 0.5]] * 2, [[0.09, 0.5]] * 2]),
+        gap=np.array([[[-0.04, 0.0]] * 2, [[0.04, 0.0]] * 2]),
         error=np.full((2, 2, 2), 0.005),
+        count=np.full((2, 2, 2), 80.0),
         proved=np.full((2, 2, 2), proved),
     )
 
@@ -211,6 +212,8 @@ def longshots(*, proved: bool = True) -> Signal:
 def test_a_longshot_is_told_by_what_such_prices_came_to_in_its_category() -> None:
     signal = longshots()
     assert signal.side.tolist() == [-1, 1, 0]
+    assert signal.numbers["settled_rate_cents"][:2].tolist() == pytest.approx([1, 9])
+    assert signal.numbers["settled_events"][:2].tolist() == [80, 80]
     assert (signal.score >= 50).tolist() == [True, True, False]
 
 
