@@ -57,6 +57,7 @@ class Export(BaseModel):
     subscriptions: list[dict[str, Any]]
     tier_changes: list[dict[str, Any]]
     analyses: list[dict[str, Any]]
+    stripe_events: list[dict[str, Any]] = Field(description="what Stripe told us of you")
 
 
 class Key(BaseModel):

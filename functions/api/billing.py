@@ -16,7 +16,7 @@ from api.gate import Doorway
 from api.insights import encode
 from api.needs import Person, Who, problems
 from core.billing import stripe_api
-from core.billing.sync import Books
+from core.billing.sync import Books, sync_customer
 from core.errors import Conflict, StripeDown, StripeRefuses, Unauthorized
 from core.models import Tier
 from core.queries import accounts
@@ -97,6 +97,18 @@ class Desk:
         if self._books is not None:
             await self._books.close()
 
+    async def refresh(self, user_id: str) -> None:
+        """Writes down what Stripe says of the user at this moment, where there is anything to ask it about.
+
+        Its events may be on their way. Raises StripeDown, StripeRefuses, DatabaseDown.
+        """
+        if self.doorway.resources.settings.stripe_secret_key is None:
+            return
+        async with self.doorway.resources.connection() as connection:
+            customer = await queries.customer_of(connection, user_id)
+        if customer is not None:
+            await sync_customer(self.books, customer, "asked by the user's own step")
+
     async def plans(self) -> Plans:
         now = self.doorway.resources.monotonic()
         if not self._plans or now - self._plans_at > _PLANS_FOR_S:
@@ -124,6 +136,7 @@ class Desk:
     async def checkout(self, caller: Caller, tier: Tier) -> str:
         """The page to pay on. Raises Conflict for one who pays already: the portal changes what they pay for."""
         books, settings = self.books, self.doorway.resources.settings
+        await self.refresh(caller.user_id)
         async with self.doorway.resources.connection() as connection:
             had = await queries.subscriptions_of(connection, caller.user_id)
         if any(row.status not in _OVER for row in had):
@@ -142,13 +155,16 @@ class Desk:
         if trial_days:
             params["subscription_data"]["trial_period_days"] = trial_days
         # What was bought before is in the key: who comes back after a cancel gets a checkout of their own.
-        since = int(self.doorway.resources.wall()) // _ONE_CLICK_S
-        key = f"checkout:{customer}:{self._price(tier)}:{trial_days}:{len(had)}:{since}"
+        key = f"checkout:{customer}:{self._price(tier)}:{trial_days}:{len(had)}:{self._click()}"
         with stripe_api.translated():
             session = await books.client.v1.checkout.sessions.create_async(params, {"idempotency_key": key})
         if session.url is None:
             raise Conflict("this checkout was paid a moment ago: your subscription is on its way")
         return session.url
+
+    def _click(self) -> int:
+        """In keys of idempotency: for a day Stripe repeats whatever it said to one, its own failures too."""
+        return int(self.doorway.resources.wall()) // _ONE_CLICK_S
 
     async def portal(self, caller: Caller) -> str:
         """The page where a subscription is changed, cancelled and paid by another card."""
@@ -192,7 +208,7 @@ class Desk:
         with stripe_api.translated():
             made = await client.v1.customers.create_async(
                 {"email": account["email"], "metadata": {"user_id": caller.user_id}},
-                {"idempotency_key": f"customer:{caller.user_id}:{known or ''}"},
+                {"idempotency_key": f"customer:{caller.user_id}:{known or ''}:{self._click()}"},
             )
         async with self.doorway.resources.transaction() as connection:
             if not await queries.set_customer(connection, caller.user_id, made.id, instead_of=known):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Network, ip_address
 
 from api.flights import Flights
 from api.resources import Resources
@@ -76,6 +77,12 @@ class Limits:
                 return False, held
             await self._flights.of(who, lambda held=held: self._lease(who, held))  # type: ignore[misc]
 
+    def used_up(self, who: str, limit: int, unix_s: float) -> bool:
+        """Whether none is left, as far as is known here; takes none."""
+        held = self._held.get(who)
+        known = held is not None and held.window == int(unix_s) // WINDOW_S and held.limit == limit
+        return held is not None and known and held.remaining <= 0
+
     def _of(self, who: str, limit: int, window: int, batch: int | None) -> Permits:
         held = self._held.get(who)
         if held is None or held.window != window or held.limit != limit:
@@ -105,6 +112,17 @@ class Limits:
         held.left += max(0, held.batch - max(0, total - held.limit))
         held.taken = min(held.limit, max(held.taken, total))
         held.leasing = False
+
+
+def network_of(client: str) -> str:
+    """What counts as one caller: an IPv4 address, or the /64 of an IPv6 one, of which each line has 2^64."""
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return client
+    if isinstance(address, IPv4Address):
+        return client
+    return str(address.ipv4_mapped or IPv6Network((int(address) >> 64 << 64, 64)))
 
 
 def reset_s(unix_s: float) -> int:
