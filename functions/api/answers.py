@@ -119,23 +119,55 @@ class InsightAlone(Insight):
     outcome: Literal["yes", "no", "scalar"] | None
 
 
+class Leg(BaseModel):
+    """What to buy of one market. Prices and dollars are decimal numbers as text."""
+
+    platform: Platform
+    market_id: str
+    title: str
+    side: Literal["YES", "NO"]
+    shares: str
+    limit_price: str = Field(description="dollars a share, the worst that is paid")
+    cost_usd: str
+    fee_usd: str
+    fee_rate: str | None
+    fee_exponent: str
+    fee_read_at: AwareDatetime | None
+    book_read_at: AwareDatetime
+    top_only: bool = Field(description="the book was not readable: only its best price is known")
+
+
+class Size(BaseModel):
+    """What the same opportunity gives at another size."""
+
+    budget_usd: float | None = Field(description="null: the largest that still pays")
+    shares: float
+    cost_usd: float
+    net_edge_usd: float
+    edge_percentage: float
+
+
 class Arbitrage(BaseModel):
     id: str
     type: Literal["CROSS_PLATFORM", "RELATED_MARKET", "TEMPORAL", "HEDGE"]
     description: str
-    kalshi_market: str
-    polymarket_market: str
+    kalshi_market: str | None = Field(description="the first leg's there; null when none is")
+    polymarket_market: str | None
     edge_percentage: float
     net_edge_usd: float
     cost_usd: float
     shares: float
-    execution_steps: list[Any]
-    risks: list[Any]
+    execution_steps: list[str]
+    risks: list[str]
     settlement_risk: str
     confidence: float | None
     quoted_at: AwareDatetime = Field(description="when both books were read")
     first_seen_at: AwareDatetime
     expires_at: AwareDatetime
+    legs: list[Leg]
+    sizes: list[Size]
+    annualised_percentage: float | None = Field(description="simple interest until it settles, where that is known")
+    settles_at: AwareDatetime | None
 
 
 class Common(BaseModel):
@@ -175,16 +207,40 @@ class Arbitrages(Common):
     next_cursor: NextCursor
 
 
+class Line(BaseModel):
+    market_id: str
+    market_title: str
+    recommendation: Literal["STRONG_BET", "GOOD_BET", "CAUTION", "AVOID"]
+    one_liner: str
+
+
+class Pick(Line):
+    confidence: float | None
+
+
+class Avoided(Line):
+    reason: str
+
+
+class Watched(Line):
+    trigger: str
+
+
+class Told(BaseModel):
+    description: str
+    potential_edge: str
+
+
 class Digest(Common):
     day: date
     created_at: AwareDatetime
-    top_picks: list[dict[str, Any]]
-    avoid_list: list[dict[str, Any]]
+    top_picks: list[Pick]
+    avoid_list: list[Avoided]
     market_sentiment: str
-    arbitrage_opportunities: list[dict[str, Any]] | None = Field(
+    arbitrage_opportunities: list[Told] | None = Field(
         default=None, description="premium (from the next full hour on) and pro"
     )
-    watchlist: list[dict[str, Any]]
+    watchlist: list[Watched]
     model: str
 
 

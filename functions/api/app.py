@@ -40,6 +40,7 @@ def make_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
         version="1",
         description=document.DESCRIPTION,
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,  # FastAPI's pages load their scripts from a third party
         redoc_url=None,
         redirect_slashes=False,  # they would lead to the host that the caller says we have
@@ -66,7 +67,6 @@ def make_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
     for part in (reading, analyses, signing_in, billing):
         app.include_router(part.router)
     app.add_api_route("/", get_page, methods=["GET"], include_in_schema=False)
-    app.add_api_route("/docs", document.get_docs, methods=["GET"], include_in_schema=False)
     account_pages.install(app)
     document.install(app)
     return app

@@ -81,7 +81,9 @@ async def insight_body(resources: Resources, view: View, insight_id: str) -> Ans
 
     async def insight(connection: Connection) -> kept.Loaded:
         found = await serving.insight(connection, insight_id, view.as_of)
-        if found is None or (view.from_digest and not await _is_basics(connection, view, found)):
+        if found is not None and view.from_digest and not _is_over(view, found):
+            found = await _as_of_the_digest(connection, view, insight_id)
+        if found is None:
             raise NotFound("there is no such insight for you")
         since = found["created_at"] - _PRICES_BEFORE
         until = min(view.as_of, found["expires_at"] + _PRICES_BEFORE)
@@ -94,14 +96,17 @@ async def insight_body(resources: Resources, view: View, insight_id: str) -> Ans
     return _joined(view, [Answer(loaded.body, read_at, view.as_of, loaded.until, loaded.void)])
 
 
-async def _is_basics(connection: Connection, view: View, insight: Mapping[str, Any]) -> bool:
-    """Among the five of the latest digest, or over: what is over is public."""
-    if insight["settled"] or insight["expires_at"] <= view.as_of:
-        return True
+def _is_over(view: View, insight: Mapping[str, Any]) -> bool:
+    """What is over is public."""
+    return insight["settled"] is True or insight["expires_at"] <= view.as_of
+
+
+async def _as_of_the_digest(connection: Connection, view: View, insight_id: str) -> dict[str, Any] | None:
+    """One of the five of the latest digest as it was known then: what became of it since is for those who pay more."""
     digest = await serving.latest_digest(connection, view.as_of)
-    if digest is None or insight["created_at"] > digest["created_at"]:
-        return False
-    return insight["id"] in digest["insight_ids"][:DIGEST_PICKS]
+    if digest is None or insight_id not in digest["insight_ids"][:DIGEST_PICKS]:
+        return None
+    return await serving.insight(connection, insight_id, digest["created_at"])
 
 
 async def load_insights(

@@ -16,6 +16,7 @@ WINDOW_S = 60
 _MOST = 20_000
 _BATCH_MOST = 100
 _RETRY_S = 5.0
+_ABSURD = 1_000  # times the limit: more than all instances together ever lease
 
 
 def limits_by_tier(settings: ApiSettings) -> dict[Tier, int]:
@@ -105,6 +106,8 @@ class Limits:
             # By limit: what was leased under another tier is not used up.
             counter = f"permits:{who}:{held.limit}:{held.window}"
             total = await self._resources.cache.add(counter, held.batch, 2 * WINDOW_S)
+            if total is not None and not held.batch <= total <= _ABSURD * held.limit:
+                total = None  # no count of ours
             if total is None:
                 self._away_until = self._resources.monotonic() + _RETRY_S
         if total is None:

@@ -42,7 +42,8 @@ class Cache:
         found = await self._try("get", self._wire.get(keys))
         if not isinstance(found, list) or len(found) != len(keys):
             return [None] * len(keys)
-        return [text.encode() if isinstance(text, str) else None for text in found]
+        # A lone surrogate, which JSON can carry, has no bytes: what it becomes is nobody's entry.
+        return [text.encode(errors="replace") if isinstance(text, str) else None for text in found]
 
     async def put(self, group: str, entry: str, value: bytes, ttl_s: int) -> None:
         """The whole group expires `ttl_s` after its first entry was written."""
@@ -70,7 +71,7 @@ class Cache:
         if self._wire is None:
             return None
         total = await self._try("add", self._wire.add(counter, amount, ttl_s))
-        return total if isinstance(total, int) else None
+        return total if isinstance(total, int) and not isinstance(total, bool) else None
 
     async def close(self) -> None:
         if self._wire is not None:

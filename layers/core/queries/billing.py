@@ -83,9 +83,7 @@ async def mark_event_parked(connection: Connection, event_id: str, because: str)
     )
 
 
-async def open_events(
-    connection: Connection, before: datetime, after: str, most: int
-) -> list[tuple[str, list[str]]]:
+async def open_events(connection: Connection, before: datetime, after: str, most: int) -> list[tuple[str, list[str]]]:
     """(customer, events) received before and not handled; by customer, those behind `after` first."""
     rows = await connection.fetch(
         "SELECT customer_id, array_agg(id ORDER BY received_at) FROM stripe_events "

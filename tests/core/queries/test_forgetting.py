@@ -19,7 +19,9 @@ async def night(connection: db.Connection, table: Forgotten, days: int = 30) -> 
 
 
 async def insert_event(connection: db.Connection, name: str, received: datetime, *, handled: bool) -> None:
-    await billing.insert_event(connection, name, "invoice.paid", "cus_1", received, received, {"email": "a@example.com"})
+    await billing.insert_event(
+        connection, name, "invoice.paid", "cus_1", received, received, {"email": "a@example.com"}
+    )
     if handled:
         await billing.mark_event_handled(connection, name, received)
 
