@@ -45,7 +45,8 @@ def keep_running(
 ) -> None:
     """Runs until interrupted. A failed job is said and tried again when next due; a dead server ends it.
 
-    `environment` is what a job is told beside the kit's own; `beside` is a job that runs already and whose end is to be told.
+    `environment` is what a job is told beside the kit's own; `beside` is one that runs already, whose end is to be
+    told.
     """
     schedule = Schedule(now(), jobs)
     progress = Progress(beside) if beside else None

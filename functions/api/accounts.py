@@ -243,5 +243,6 @@ def _known_already(url: str) -> tuple[str, str]:
 def _reset(link: str) -> tuple[str, str]:
     return "Set a new password", (
         f"Set a new password for OddWons, within half an hour:\n{link}\n\n"
-        "It ends every session and revokes every API key. If you did not ask for it, ignore this mail: your password stays as it is.\n"
+        "It ends every session and revokes every API key.\n\n"
+        "If you did not ask for it, ignore this mail: your password stays as it is.\n"
     )

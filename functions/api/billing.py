@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/api/v1/billing", tags=["billing"])
 
+# Those of Stripe's currencies whose smallest unit is not a hundredth: https://docs.stripe.com/currencies
+_DECIMALS = dict.fromkeys("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split(), 0) | dict.fromkeys(
+    "bhd jod kwd omr tnd".split(), 3
+)
 _PAID = (Tier.BASIC, Tier.PREMIUM, Tier.PRO)
 _OVER = ("canceled", "incomplete_expired")
 _PLANS_FOR_S = 600.0
@@ -121,7 +125,7 @@ class Desk:
             price = await self.books.client.v1.prices.retrieve_async(self._price(tier))
         if price.unit_amount is None or price.recurring is None:
             raise StripeRefuses(f"the price of {tier} is not an amount for an interval")
-        amount = Decimal(price.unit_amount) / 100
+        amount = Decimal(price.unit_amount).scaleb(-_DECIMALS.get(price.currency, 2))
         return Plan(tier=tier.value, price=amount, currency=price.currency, interval=price.recurring.interval)
 
     def _price(self, tier: Tier) -> str:

@@ -42,8 +42,7 @@ class Cache:
         found = await self._try("get", self._wire.get(keys))
         if not isinstance(found, list) or len(found) != len(keys):
             return [None] * len(keys)
-        # A lone surrogate, which JSON can carry, has no bytes: what it becomes is nobody's entry.
-        return [text.encode(errors="replace") if isinstance(text, str) else None for text in found]
+        return [text.encode() if isinstance(text, str) else None for text in found]
 
     async def put(self, group: str, entry: str, value: bytes, ttl_s: int) -> None:
         """The whole group expires `ttl_s` after its first entry was written."""

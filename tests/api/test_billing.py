@@ -70,10 +70,23 @@ async def test_plans_are_what_stripe_asks_for(shop: Api) -> None:
     said = (await shop.get(Tier.FREE, f"{BILLING}/plans")).json()
     assert said["trial_days"] == 0
     assert [(plan["tier"], plan["price"], plan["currency"], plan["interval"]) for plan in said["plans"]] == [
-        ("basic", "9", "usd", "month"),
-        ("premium", "29", "usd", "month"),
-        ("pro", "99", "usd", "month"),
+        ("basic", "9.00", "usd", "month"),
+        ("premium", "29.00", "usd", "month"),
+        ("pro", "99.00", "usd", "month"),
     ]
+
+
+@pytest.mark.parametrize(("currency", "told"), [("jpy", "1900"), ("kwd", "1.900"), ("eur", "19.00")])
+async def test_a_plan_is_told_in_its_currencys_own_unit(
+    make_shop: MakeShop, stripe: Stripe, currency: str, told: str
+) -> None:
+    product = await stripe.client.v1.products.create_async({"name": "OddWons pro"})
+    made = await stripe.client.v1.prices.create_async(
+        {"product": product.id, "currency": currency, "unit_amount": 1_900, "recurring": {"interval": "month"}}
+    )
+    shop = await make_shop(stripe_price_pro=made.id)
+    (*_, plan) = (await shop.get(Tier.FREE, f"{BILLING}/plans")).json()["plans"]
+    assert (plan["price"], plan["currency"]) == (told, currency)
 
 
 @pytest.mark.parametrize("tier", PAID)

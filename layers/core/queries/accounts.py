@@ -8,7 +8,6 @@ from typing import Any
 from core.db import Connection
 from core.models import Tier
 
-
 _OF_CUSTOMER = "customer_id = (SELECT stripe_customer_id FROM users WHERE id = $1::uuid)"
 
 
@@ -32,8 +31,7 @@ async def export(connection: Connection, user_id: str) -> dict[str, Any]:
         "tier_changes": "SELECT at, from_tier, to_tier, cause FROM tier_changes WHERE user_id = $1::uuid ORDER BY at",
         "analyses": "SELECT platform, market_id, question, status, requested_at, ended_at, result, reason "
         "FROM analyses WHERE user_id = $1::uuid ORDER BY requested_at",
-        "stripe_events": f"SELECT id, type, created_at, body FROM stripe_events WHERE {_OF_CUSTOMER} "
-        "ORDER BY created_at, id",
+        "stripe_events": f"SELECT id, type, created_at, body FROM stripe_events WHERE {_OF_CUSTOMER} ORDER BY id",  # noqa: S608
     }
     parts = {name: [dict(row) for row in await connection.fetch(sql, user_id)] for name, sql in tables.items()}
     customer = await connection.fetchval("SELECT stripe_customer_id FROM users WHERE id = $1::uuid", user_id)
