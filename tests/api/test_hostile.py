@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -167,6 +169,53 @@ async def test_a_crowd_that_asks_for_health_leaves_the_database_to_others(make_a
         await asyncio.sleep(0.1)
     assert (await asked).status_code == 200
     assert {answer.status_code for answer in await asyncio.gather(*crowd)} == {200}
+
+
+async def test_a_crowd_at_the_login_waits_in_a_short_queue_and_readers_do_not_wait(make_api: MakeApi) -> None:
+    api = await make_api(forwarded_hops=1)
+    headers = await api.signed_in(Tier.FREE)
+    passwords = api.app.state.accounts.passwords
+    await passwords._permits.acquire()
+
+    def login(n: int) -> Any:
+        body = {"email": f"{n}@example.com", "password": "correct horse battery"}
+        return api.http.post(LOGIN, json=body, headers={"x-forwarded-for": f"10.0.0.{n}"})
+
+    crowd = [asyncio.ensure_future(login(n)) for n in range(30)]
+    while sum(one.done() for one in crowd) < 10:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    late = [(await one).headers["retry-after"] for one in crowd if one.done()]
+    assert late == ["2"] * 10
+    assert (await api.http.get("/api/v1/markets", headers=headers)).status_code == 200
+    passwords._permits.release()
+    assert Counter([(await one).status_code for one in crowd]) == {401: 20, 429: 10}
+
+
+async def test_with_all_that_we_need_silent_a_crowd_is_told_so_and_does_not_pile_up(make_api: MakeApi) -> None:
+    """The database and the cache take connections and say nothing."""
+    connections = 0
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(mute, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        api = await make_api(
+            database_url=f"postgresql://nobody@127.0.0.1:{port}/x",
+            upstash_redis_rest_url=f"http://127.0.0.1:{port}",
+            database_connect_timeout_s=0.5,
+            cache_timeout_s=0.2,
+            requests_pro=10_000,
+        )
+        headers = await api.signed_in(Tier.PRO)
+        answers = await asyncio.gather(*(api.http.get(f"{INSIGHTS}?n={n}", headers=headers) for n in range(300)))
+        assert {(answer.status_code, answer.headers["retry-after"]) for answer in answers} == {(503, "5")}
+        assert connections < 20, "one asks for all"
+        assert (await api.http.get("/health/live")).status_code == 200
 
 
 async def test_strangers_are_counted_by_address(make_api: MakeApi) -> None:
