@@ -20,6 +20,7 @@ from core.queries import asking, serving
 
 DISCLAIMER = "Information, not financial advice."
 DIGEST_PICKS = 5
+PAGE = 100  # as long as those are that nobody asked for otherwise
 ARBITRAGE_MOST = 200
 _PRICES_BEFORE = timedelta(days=3)
 _DEEP_SINCE = timedelta(days=1)
@@ -36,8 +37,8 @@ async def insights_body(
     async def insights(connection: Connection) -> kept.Loaded:
         rows = await load_insights(connection, view, category, limit + 1, after)
         next_cursor = _next(resources, insights_list(view, category), rows, limit)
-        # Nothing is kept for a category that has nothing: anyone could think up a million of them.
-        worth_keeping = after is None and (bool(rows) or category is None)
+        # Nothing is kept for a category that has nothing, or a page of another length: anyone could think up millions.
+        worth_keeping = after is None and limit == PAGE and (bool(rows) or category is None)
         said = {"insights": rows[:limit], "next_cursor": next_cursor}
         return _loaded(resources, view, said, rows, resources.settings.insights_ttl_s, worth_keeping)
 
@@ -135,10 +136,11 @@ def arbitrage_list(view: View) -> str:
 def _arbitrage(resources: Resources, view: View, after: str | None, limit: int, *, paged: bool) -> kept.Part:
     async def arbitrage(connection: Connection) -> kept.Loaded:
         rows = await serving.arbitrage_alive(connection, view.as_of, limit + 1, after)
+        usual = not paged or limit == PAGE
         said: dict[str, Any] = {"arbitrage": rows[:limit]}
         if paged:
             said["next_cursor"] = _next(resources, arbitrage_list(view), rows, limit)
-        return _loaded(resources, view, said, rows, resources.settings.arbitrage_ttl_s, after is None)
+        return _loaded(resources, view, said, rows, resources.settings.arbitrage_ttl_s, after is None and usual)
 
     return kept.Part("arbitrage", f"{view.key}{limit}:{after or ''}:{'paged' if paged else ''}", arbitrage)
 

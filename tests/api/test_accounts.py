@@ -254,6 +254,13 @@ async def test_the_pages_of_links_do_nothing_until_their_button_is_pressed(desk:
     await desk.signed_in(password=OTHER)
 
 
+@pytest.mark.parametrize("page", ["verify", "reset"])
+@pytest.mark.parametrize("form", ["a=1&" * 50, "%ff=%00&token=%ff", "token", "", "\x00"], ids=lambda form: form[:6])
+async def test_a_form_of_another_making_is_refused(api: Api, page: str, form: str) -> None:
+    answer = await api.http.post(f"/{page}", content=form)
+    assert answer.status_code in (400, 422), answer.text
+
+
 @pytest.mark.parametrize("token", ["<script>alert(1)</script>", '"><img src=x>', "{{ 7 * 7 }}"])
 async def test_what_a_link_says_stays_text(desk: Desk, token: str) -> None:
     page = await desk.api.http.get("/reset", params={"token": token})

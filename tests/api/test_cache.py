@@ -335,6 +335,18 @@ async def test_categories_that_do_not_exist_leave_nothing_behind(api: Api, valke
     assert sorted(entries) == ["generation", "pro::deep"]
 
 
+async def test_pages_of_every_length_leave_nothing_behind(api: Api, connection: db.Connection, valkey: Redis) -> None:
+    """Else one subscriber fills the cache: five hundred lengths of each list, each up to a megabyte."""
+    await fill(connection)
+    await api.body(Tier.PRO)
+    await api.get(Tier.PRO, "/api/v1/arbitrage")
+    before = [valkey.hlen(group) for group in ("insights", "arbitrage")]
+    for limit in range(1, 20):
+        assert len((await api.body(Tier.PRO, limit=str(limit)))["insights"]) == 1
+        assert (await api.get(Tier.PRO, "/api/v1/arbitrage", limit=str(limit))).status_code == 200
+    assert [valkey.hlen(group) for group in ("insights", "arbitrage")] == before
+
+
 async def test_what_is_kept_goes_away_by_itself(api: Api, connection: db.Connection, valkey: Redis) -> None:
     await fill(connection)
     await api.get(Tier.PRO, INSIGHTS)
