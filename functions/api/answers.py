@@ -71,7 +71,7 @@ class MadeKey(Key):
     key: str = Field(description="shown this once; only its hash is stored")
 
 
-class Keys(BaseModel):
+class KeyList(BaseModel):
     keys: list[Key]
 
 
@@ -184,14 +184,14 @@ class DeepAnalysis(BaseModel):
     result: Any
 
 
-class Insights(Common):
+class InsightPage(Common):
     insights: list[Insight]
     next_cursor: NextCursor
     arbitrage: list[Arbitrage] | None = Field(default=None, description="premium and pro")
     deep_analysis: list[DeepAnalysis] | None = Field(default=None, description="pro: what was answered in a day")
 
 
-class Price(BaseModel):
+class HourlyPrice(BaseModel):
     time: AwareDatetime
     price: float | None
     volume: float | None
@@ -199,7 +199,7 @@ class Price(BaseModel):
 
 class OneInsight(Common):
     insight: InsightAlone
-    prices: list[Price] = Field(description="hourly closes of the market, from three days before the insight on")
+    prices: list[HourlyPrice] = Field(description="hourly closes of the market, from three days before the insight on")
 
 
 class Arbitrages(Common):
@@ -276,7 +276,7 @@ class MarketAlone(Market):
     fee_rate: float | None
 
 
-class Markets(BaseModel):
+class MarketPage(BaseModel):
     markets: list[Market]
     next_cursor: NextCursor
     disclaimer: str
@@ -323,7 +323,7 @@ class Analysis(BaseModel):
     reason: str | None = Field(description="why nothing was published")
 
 
-class Analyses(BaseModel):
+class AnalysisPage(BaseModel):
     analyses: list[Analysis]
     next_cursor: NextCursor
 
@@ -332,16 +332,16 @@ class Analyses(BaseModel):
 BY_ROUTE: dict[str, type[BaseModel]] = {
     "health": Health,
     "live": Health,
-    "get_insights": Insights,
+    "get_insights": InsightPage,
     "get_insight": OneInsight,
     "get_arbitrage": Arbitrages,
     "get_latest_digest": Digest,
     "get_digest": Digest,
-    "get_markets": Markets,
+    "get_markets": MarketPage,
     "get_market": OneMarket,
     "get_history": History,
     "ask": Analysis,
-    "get_analyses": Analyses,
+    "get_analyses": AnalysisPage,
     "get_analysis": Analysis,
     "register": Said,
     "login": Tokens,
@@ -349,6 +349,6 @@ BY_ROUTE: dict[str, type[BaseModel]] = {
     "forgot": Said,
     "me": Account,
     "export": Export,
-    "get_keys": Keys,
+    "get_keys": KeyList,
     "make_key": MadeKey,
 }

@@ -56,7 +56,7 @@ class Plan(BaseModel):
     interval: str
 
 
-class Plans(BaseModel):
+class PlanList(BaseModel):
     plans: list[Plan]
     trial_days: int = Field(description="of a first subscription")
 
@@ -113,12 +113,12 @@ class Desk:
         if customer is not None:
             await sync_customer(self.books, customer, "asked by the user's own step")
 
-    async def plans(self) -> Plans:
+    async def plans(self) -> PlanList:
         now = self.doorway.resources.monotonic()
         if not self._plans or now - self._plans_at > _PLANS_FOR_S:
             self._plans = list(await asyncio.gather(*(self._plan(tier) for tier in _PAID)))
             self._plans_at = now
-        return Plans(plans=self._plans, trial_days=self.doorway.resources.settings.trial_days)
+        return PlanList(plans=self._plans, trial_days=self.doorway.resources.settings.trial_days)
 
     async def _plan(self, tier: Tier) -> Plan:
         with stripe_api.translated():
@@ -232,7 +232,7 @@ def told(value: BaseModel) -> Response:
     return Response(encode(value.model_dump(mode="json")), 200, {"cache-control": "no-store"}, "application/json")
 
 
-@router.get("/plans", response_model=Plans, responses=problems(401, 502))
+@router.get("/plans", response_model=PlanList, responses=problems(401, 502))
 async def get_plans(desk: At, caller: Who) -> Response:
     """What can be bought, at Stripe's prices."""
     return told(await desk.plans())

@@ -42,7 +42,7 @@ class Address(Sent):
     email: Email
 
 
-class Token(Sent):
+class MailedToken(Sent):
     token: Secret
 
 

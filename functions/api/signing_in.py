@@ -49,7 +49,7 @@ async def register(desk: Desk, asked: Asks, body: shapes.Credentials) -> Respons
 
 
 @router.post("/verify", status_code=204, responses=problems(400))
-async def verify(desk: Desk, body: shapes.Token) -> None:
+async def verify(desk: Desk, body: shapes.MailedToken) -> None:
     """Verifies an address by the `token` of the mailed link."""
     await desk.verify(body.token)
 
