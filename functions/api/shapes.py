@@ -51,7 +51,7 @@ class NewPassword(Sent):
     password: Password
 
 
-class RefreshToken(Sent):
+class Renewal(Sent):
     refresh_token: Secret
 
 

@@ -61,13 +61,13 @@ async def login(desk: Desk, asked: Asks, body: shapes.Login) -> Response:
 
 
 @router.post("/refresh", responses=problems(401))
-async def refresh(desk: Desk, body: shapes.RefreshToken) -> Response:
+async def refresh(desk: Desk, body: shapes.Renewal) -> Response:
     """New tokens for a refresh token, which is thereby used up. One that comes twice ends its session."""
     return told(await desk.refresh(body.refresh_token))
 
 
 @router.post("/logout", status_code=204, responses=problems())
-async def logout(desk: Desk, body: shapes.RefreshToken) -> None:
+async def logout(desk: Desk, body: shapes.Renewal) -> None:
     """Ends the session of a refresh token, its access tokens within seconds."""
     await desk.logout(body.refresh_token)
 
