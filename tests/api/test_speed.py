@@ -147,7 +147,8 @@ async def test_an_answer_is_compressed_once_and_for_nobody_who_does_not_take_it(
     monkeypatch.setattr(gzip, "compress", counted)
     for size in (999, 50_000, 500_000):
         made.clear()
-        ready, sent = Ready(Answer(b"x" * size, NOW), 0.0), []
+        ready = Ready(Answer(b"x" * size, NOW), 0.0)
+        sent: list[Any] = []
 
         async def send(message: Any, sent: list[Any] = sent) -> None:
             sent.append(message)
