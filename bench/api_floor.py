@@ -10,7 +10,7 @@ import jwt
 import orjson
 from fastapi import Depends, FastAPI, Header, HTTPException
 
-from api.answers import Insights
+from api.answers import InsightPage
 from api.credentials import ISSUER
 
 BODY = Path(os.environ["BENCH_BODY"]).read_bytes()
@@ -40,6 +40,6 @@ def _user(authorization: Annotated[str, Header()]) -> str:
 
 
 @naive.get("/api/v1/insights/ai", response_model_exclude_unset=True)
-async def insights(user: Annotated[str, Depends(_user)]) -> Insights:
+async def insights(user: Annotated[str, Depends(_user)]) -> InsightPage:
     """Models from rows that are in memory already: it asks no database and counts nothing."""
-    return Insights.model_validate(_ROWS)
+    return InsightPage.model_validate(_ROWS)

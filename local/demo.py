@@ -19,8 +19,8 @@ from pathlib import Path
 from core.models import Tier
 from local.kit import DATA, CommandFailed, Kit, KitError, MovingClock, check_port, supervise, write
 from local.mail import catching
-from local.schedule import keep_running
-from local.shop import start_shop
+from local.schedule import BUILT, keep_running
+from local.shop import start_sales, start_shop
 from local.smoke import last_digest_time
 from local.subscribers import make_tokens
 from local.terminal import fail, say, step
@@ -55,10 +55,11 @@ def show(kit: Kit, port: int, smtp_port: int) -> None:
         kit.start_analyst()
     attempt(kit, "collect every open market, and a week of its history", ("collect", "backfill"), clock)
     attempt(kit, "detect, pair, explain, publish", ("analyze", "digest"), clock)
-    with step("serve"):
+    with step("serve, with a stand-in for Stripe"):
+        sales = start_sales(kit)
         mail = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(smtp_port), "SMTP_SECURITY": "none"}
         served = {"PREVIEW_TIER": "pro", "PUBLIC_URL": f"http://127.0.0.1:{port}"}
-        url = kit.start_api(port, clock.environment() | served | mail)
+        url = kit.start_api(port, clock.environment() | served | mail | sales)
         tokens = make_tokens(kit.environment["DATABASE_URL"], kit.secret("jwt"), clock.now())
         shop = start_shop(kit, url, tokens[Tier.FREE])
 
@@ -68,7 +69,8 @@ def show(kit: Kit, port: int, smtp_port: int) -> None:
 
     with suppress(KeyboardInterrupt):  # from here on that is how it ends well
         greet(url, tokens, shop)
-        keep_running(kit, now, clock.environment)
+        # Money moves by real time, also where markets move on a fast clock.
+        keep_running(kit, now, lambda job: sales if job == "reconcile" else clock.environment(), (*BUILT, "reconcile"))
 
 
 def attempt(kit: Kit, what: str, jobs: tuple[str, ...], clock: MovingClock) -> None:
@@ -113,6 +115,7 @@ def greet(url: str, tokens: dict[Tier, str], shop: str) -> None:
     for tier, token in tokens.items():
         out.write(f"{tier.value:8}{token}\n")
     out.write(f"\nTry: curl -H 'Authorization: Bearer {tokens[Tier.PRO]}' {url}/api/v1/insights/ai\n")
+    out.write(f"Upgrade the free user in a browser: {shop}\n")
     out.write(f"The API: {url}/docs. Mails of new accounts: {FOLDER / 'mail'}\n")
     out.write("Stop with Ctrl-C.\n\n")
     out.flush()

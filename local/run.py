@@ -65,7 +65,7 @@ def show(kit: Kit, port: int) -> None:
         if lacking := markets_without_history(kit):
             say(f"no history yet: fetching past prices of {lacking} markets in the background")
             backfill = kit.begin_job("backfill")
-        keep_running(kit, lambda: datetime.now(UTC), dict, backfill)
+        keep_running(kit, lambda: datetime.now(UTC), lambda _: {}, beside=backfill)
 
 
 def greet(url: str, tokens: dict[Tier, str]) -> None:

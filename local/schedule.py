@@ -15,10 +15,10 @@ from core.runtime import JOBS
 from local.kit import Command, CommandFailed, Kit
 from local.terminal import fail, say
 
-BUILT = ("collect", "settle", "upkeep", "analyze", "digest", "base-rates")
+BUILT = ("collect", "settle", "upkeep", "analyze", "digest", "base-rates")  # reconciling needs something sold
 PROGRESS_EVERY_S = 20.0
 MOST_READ = 1_000_000
-ORDER = {name: number for number, name in enumerate(BUILT)}
+ORDER = {name: number for number, name in enumerate(JOBS)}
 
 
 class Schedule:
@@ -39,14 +39,16 @@ class Schedule:
 def keep_running(
     kit: Kit,
     now: Callable[[], datetime],
-    environment: Callable[[], dict[str, str]],
+    environment: Callable[[str], dict[str, str]],
+    jobs: Sequence[str] = BUILT,
     beside: Command | None = None,
 ) -> None:
     """Runs until interrupted. A failed job is said and tried again when next due; a dead server ends it.
 
-    `beside` is a job that runs already and whose end is to be told.
+    `environment` is what a job is told beside the kit's own; `beside` is one that runs already, whose end is to be
+    told.
     """
-    schedule = Schedule(now())
+    schedule = Schedule(now(), jobs)
     progress = Progress(beside) if beside else None
     while True:
         kit.check()
@@ -56,7 +58,7 @@ def keep_running(
             tell(kit, beside, now())
             beside = progress = None
         for name in schedule.take_due(now()):
-            tell(kit, kit.begin_job(name, environment()), now())
+            tell(kit, kit.begin_job(name, environment(name)), now())
         time.sleep(0.2)
 
 

@@ -25,7 +25,7 @@ CENTS = {"basic": 900, "premium": 2_900, "pro": 9_900}
 
 
 def start_sales(kit: Kit) -> dict[str, str]:
-    """The stand-in with three prices, and the webhook that it tells; what the API must be told of it.
+    """The stand-in with three prices, and the webhook that it tells; what the API and reconciling must be told.
 
     The stand-in forgets its customers with each start, so ours are forgotten too.
     """
@@ -37,8 +37,8 @@ def start_sales(kit: Kit) -> dict[str, str]:
     with psycopg.connect(kit.environment["DATABASE_URL"]) as connection:
         connection.execute("UPDATE users SET stripe_customer_id = NULL")
         connection.execute("DELETE FROM subscriptions")
-    extra = {"PORT": str(webhook_port), "STRIPE_WEBHOOK_SECRET": secret}
-    kit.serve("webhook", ["-m", "stripe_webhook"], f"{webhook_url}/health", sales | extra)
+    sales["STRIPE_WEBHOOK_SECRET"] = secret
+    kit.serve("webhook", ["-m", "stripe_webhook"], f"{webhook_url}/health", sales | {"PORT": str(webhook_port)})
     return sales
 
 

@@ -62,8 +62,11 @@ def _accounts(request: Request) -> Accounts:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """The first value of each field of a plain form."""
-    fields = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=10)
+    """The first value of each field of a plain form; of one that is none of ours nothing."""
+    try:
+        fields = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=10)
+    except ValueError:
+        return {}
     return {name: values[0] for name, values in fields.items()}
 
 

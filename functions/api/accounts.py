@@ -15,13 +15,14 @@ from hashlib import blake2b
 from typing import Any
 
 from api import credentials, mail
+from api.billing import Desk
 from api.callers import Caller
 from api.gate import Doorway
-from api.limits import reset_s
+from api.limits import network_of, reset_s
 from api.passwords import Passwords
 from core.db import Connection
 from core.errors import BadRequest, Conflict, Forbidden, MailDown, NotFound, TooMany, Unauthorized
-from core.queries import accounts, keys, signing_in
+from core.queries import accounts, billing, keys, signing_in
 from core.queries.signing_in import Purpose
 from core.settings import ApiSettings
 
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 KEYS_MOST = 10
 _VERIFY_LIFE, _RESET_LIFE = timedelta(days=1), timedelta(minutes=30)
+_DEAD_LINK = "this link is not good any more: ask for a new one"
 Later = Callable[[], Awaitable[None]]
 
 
@@ -36,6 +38,7 @@ Later = Callable[[], Awaitable[None]]
 class Accounts:
     doorway: Doorway
     passwords: Passwords
+    _desk: Desk
     _mail_took_s: float = 0.0
 
     def _now(self) -> datetime:
@@ -48,12 +51,7 @@ class Accounts:
         hashed = await self.passwords.hash(password)
         link: str | None = None
         async with self.doorway.resources.transaction() as connection:
-            user_id = await signing_in.insert_user(connection, email, hashed, self._now())
-            if user_id is None:
-                known = await signing_in.user_by_email(connection, email)
-                if known is not None and known["email_verified_at"] is None:
-                    user_id = str(known["id"])
-                    await signing_in.set_password(connection, user_id, hashed)
+            user_id = await signing_in.register(connection, email, hashed, self._now())
             if user_id is not None:
                 link = await self._link(connection, user_id, "verify", _VERIFY_LIFE)
         return partial(self._send, email, *(_welcome(link) if link else _known_already(self._settings.public_url)))
@@ -78,6 +76,8 @@ class Accounts:
         secret = credentials.make_secret()
         life = timedelta(days=self._settings.refresh_token_days)
         async with self.doorway.resources.transaction() as connection:
+            if not await signing_in.holds_password(connection, known["id"], stored):
+                raise Unauthorized("address or password is wrong")  # any more: it was changed meanwhile
             if renewed is not None:
                 await signing_in.set_password(connection, known["id"], renewed)
             session_id = await signing_in.insert_session(
@@ -115,7 +115,14 @@ class Accounts:
         await self._send(email, *_reset(link))
 
     async def reset(self, token: str, password: str) -> None:
-        """A new password, which ends every session. Raises BadRequest for a link that is not good (any more)."""
+        """A new password, which ends every session and key. Raises BadRequest for a link that is not good (any more).
+
+        What is made up costs no hash.
+        """
+        async with self.doorway.resources.connection() as connection:
+            digest = credentials.digest(token)
+            if not await signing_in.is_good_mail_token(connection, digest, "reset", self._now()):
+                raise BadRequest(_DEAD_LINK)
         hashed = await self.passwords.hash(password)
         user_id = await self._use(token, "reset", hashed)
         self.doorway.callers.forget(user_id)
@@ -132,14 +139,16 @@ class Accounts:
             return await accounts.export(connection, caller.user_id)
 
     async def delete(self, caller: Caller, password: str, client: str) -> None:
-        """Raises Forbidden for a wrong password, Conflict while a subscription runs."""
+        """Raises Forbidden for a wrong password, Conflict while a subscription runs here or at Stripe, StripeDown."""
         await self._strictly("delete", caller.user_id, client)
         async with self.doorway.resources.connection() as connection:
             email = (await accounts.account(connection, caller.user_id) or {}).get("email", "")
             known = await signing_in.user_by_email(connection, email)
         if not await self.passwords.fits(None if known is None else known["password_hash"], password):
             raise Forbidden("the password is wrong")
+        await self._desk.refresh(caller.user_id)
         async with self.doorway.resources.transaction() as connection:
+            await billing.lock_user(connection, caller.user_id)  # a subscription may be written at this moment
             if await accounts.has_subscription(connection, caller.user_id):
                 raise Conflict("a subscription is running: end it first, or you would go on paying")
             await accounts.delete_user(connection, caller.user_id, self._now())
@@ -179,7 +188,7 @@ class Accounts:
         """Few tries a minute from an address and for an account, over all instances. Raises TooMany."""
         limit, unix_s = self._settings.login_attempts, self.doorway.resources.wall()
         account = blake2b(whom.lower().encode(), digest_size=12).hexdigest()
-        for who in (f"{what}:ip:{client}", f"{what}:for:{account}"):
+        for who in (f"{what}:ip:{network_of(client)}", f"{what}:for:{account}"):
             taken, _ = await self.doorway.limits.wait(who, limit, unix_s, batch=1)
             if not taken:
                 raise TooMany("too many tries: wait a minute", reset_s(unix_s))
@@ -195,7 +204,7 @@ class Accounts:
             now = self._now()
             user_id = await signing_in.use_mail_token(connection, credentials.digest(token), purpose, now)
             if user_id is None:
-                raise BadRequest("this link is not good any more: ask for a new one")
+                raise BadRequest(_DEAD_LINK)
             if password_hash is not None:
                 await signing_in.set_password(connection, user_id, password_hash)
                 await signing_in.revoke_all(connection, user_id, now)
@@ -234,5 +243,6 @@ def _known_already(url: str) -> tuple[str, str]:
 def _reset(link: str) -> tuple[str, str]:
     return "Set a new password", (
         f"Set a new password for OddWons, within half an hour:\n{link}\n\n"
-        "It ends every session. If you did not ask for it, ignore this mail: your password stays as it is.\n"
+        "It ends every session and revokes every API key.\n\n"
+        "If you did not ask for it, ignore this mail: your password stays as it is.\n"
     )

@@ -57,6 +57,7 @@ class Export(BaseModel):
     subscriptions: list[dict[str, Any]]
     tier_changes: list[dict[str, Any]]
     analyses: list[dict[str, Any]]
+    stripe_events: list[dict[str, Any]] = Field(description="what Stripe told us of you")
 
 
 class Key(BaseModel):
@@ -70,7 +71,7 @@ class MadeKey(Key):
     key: str = Field(description="shown this once; only its hash is stored")
 
 
-class Keys(BaseModel):
+class KeyList(BaseModel):
     keys: list[Key]
 
 
@@ -118,23 +119,55 @@ class InsightAlone(Insight):
     outcome: Literal["yes", "no", "scalar"] | None
 
 
+class Leg(BaseModel):
+    """What to buy of one market. Prices and dollars are decimal numbers as text."""
+
+    platform: Platform
+    market_id: str
+    title: str
+    side: Literal["YES", "NO"]
+    shares: str
+    limit_price: str = Field(description="dollars a share, the worst that is paid")
+    cost_usd: str
+    fee_usd: str
+    fee_rate: str | None
+    fee_exponent: str
+    fee_read_at: AwareDatetime | None
+    book_read_at: AwareDatetime
+    top_only: bool = Field(description="the book was not readable: only its best price is known")
+
+
+class Size(BaseModel):
+    """What the same opportunity gives at another size."""
+
+    budget_usd: float | None = Field(description="null: the largest that still pays")
+    shares: float
+    cost_usd: float
+    net_edge_usd: float
+    edge_percentage: float
+
+
 class Arbitrage(BaseModel):
     id: str
     type: Literal["CROSS_PLATFORM", "RELATED_MARKET", "TEMPORAL", "HEDGE"]
     description: str
-    kalshi_market: str
-    polymarket_market: str
+    kalshi_market: str | None = Field(description="the first leg's there; null when none is")
+    polymarket_market: str | None
     edge_percentage: float
     net_edge_usd: float
     cost_usd: float
     shares: float
-    execution_steps: list[Any]
-    risks: list[Any]
+    execution_steps: list[str]
+    risks: list[str]
     settlement_risk: str
     confidence: float | None
     quoted_at: AwareDatetime = Field(description="when both books were read")
     first_seen_at: AwareDatetime
     expires_at: AwareDatetime
+    legs: list[Leg]
+    sizes: list[Size]
+    annualised_percentage: float | None = Field(description="simple interest until it settles, where that is known")
+    settles_at: AwareDatetime | None
 
 
 class Common(BaseModel):
@@ -151,14 +184,14 @@ class DeepAnalysis(BaseModel):
     result: Any
 
 
-class Insights(Common):
+class InsightPage(Common):
     insights: list[Insight]
     next_cursor: NextCursor
     arbitrage: list[Arbitrage] | None = Field(default=None, description="premium and pro")
     deep_analysis: list[DeepAnalysis] | None = Field(default=None, description="pro: what was answered in a day")
 
 
-class Price(BaseModel):
+class HourlyPrice(BaseModel):
     time: AwareDatetime
     price: float | None
     volume: float | None
@@ -166,7 +199,7 @@ class Price(BaseModel):
 
 class OneInsight(Common):
     insight: InsightAlone
-    prices: list[Price] = Field(description="hourly closes of the market, from three days before the insight on")
+    prices: list[HourlyPrice] = Field(description="hourly closes of the market, from three days before the insight on")
 
 
 class Arbitrages(Common):
@@ -174,16 +207,40 @@ class Arbitrages(Common):
     next_cursor: NextCursor
 
 
+class Line(BaseModel):
+    market_id: str
+    market_title: str
+    recommendation: Literal["STRONG_BET", "GOOD_BET", "CAUTION", "AVOID"]
+    one_liner: str
+
+
+class Pick(Line):
+    confidence: float | None
+
+
+class Avoided(Line):
+    reason: str
+
+
+class Watched(Line):
+    trigger: str
+
+
+class Told(BaseModel):
+    description: str
+    potential_edge: str
+
+
 class Digest(Common):
     day: date
     created_at: AwareDatetime
-    top_picks: list[dict[str, Any]]
-    avoid_list: list[dict[str, Any]]
+    top_picks: list[Pick]
+    avoid_list: list[Avoided]
     market_sentiment: str
-    arbitrage_opportunities: list[dict[str, Any]] | None = Field(
+    arbitrage_opportunities: list[Told] | None = Field(
         default=None, description="premium (from the next full hour on) and pro"
     )
-    watchlist: list[dict[str, Any]]
+    watchlist: list[Watched]
     model: str
 
 
@@ -219,7 +276,7 @@ class MarketAlone(Market):
     fee_rate: float | None
 
 
-class Markets(BaseModel):
+class MarketPage(BaseModel):
     markets: list[Market]
     next_cursor: NextCursor
     disclaimer: str
@@ -266,7 +323,7 @@ class Analysis(BaseModel):
     reason: str | None = Field(description="why nothing was published")
 
 
-class Analyses(BaseModel):
+class AnalysisPage(BaseModel):
     analyses: list[Analysis]
     next_cursor: NextCursor
 
@@ -275,16 +332,16 @@ class Analyses(BaseModel):
 BY_ROUTE: dict[str, type[BaseModel]] = {
     "health": Health,
     "live": Health,
-    "get_insights": Insights,
+    "get_insights": InsightPage,
     "get_insight": OneInsight,
     "get_arbitrage": Arbitrages,
     "get_latest_digest": Digest,
     "get_digest": Digest,
-    "get_markets": Markets,
+    "get_markets": MarketPage,
     "get_market": OneMarket,
     "get_history": History,
     "ask": Analysis,
-    "get_analyses": Analyses,
+    "get_analyses": AnalysisPage,
     "get_analysis": Analysis,
     "register": Said,
     "login": Tokens,
@@ -292,6 +349,6 @@ BY_ROUTE: dict[str, type[BaseModel]] = {
     "forgot": Said,
     "me": Account,
     "export": Export,
-    "get_keys": Keys,
+    "get_keys": KeyList,
     "make_key": MadeKey,
 }

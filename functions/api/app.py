@@ -18,7 +18,6 @@ from api.needs import Needs
 from api.passwords import Passwords
 from api.ready import Shelf
 from api.resources import Resources
-from core import db
 from core.errors import DatabaseDown
 from core.runtime import Clock, make_clock
 from core.settings import ApiSettings
@@ -41,13 +40,15 @@ def make_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
         version="1",
         description=document.DESCRIPTION,
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,  # FastAPI's pages load their scripts from a third party
         redoc_url=None,
+        redirect_slashes=False,  # they would lead to the host that the caller says we have
     )
     app.state.resources = resources
     app.state.doorway = doorway
-    app.state.accounts = Accounts(doorway, Passwords(settings.password_hashes_at_once))
     app.state.billing = billing.Desk(doorway)
+    app.state.accounts = Accounts(doorway, Passwords(settings.password_hashes_at_once), app.state.billing)
     app.state.front_page = pages.FrontPage()
     problems.install(app)
     app.add_middleware(Gate, doorway=doorway)
@@ -66,7 +67,6 @@ def make_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
     for part in (reading, analyses, signing_in, billing):
         app.include_router(part.router)
     app.add_api_route("/", get_page, methods=["GET"], include_in_schema=False)
-    app.add_api_route("/docs", document.get_docs, methods=["GET"], include_in_schema=False)
     account_pages.install(app)
     document.install(app)
     return app
@@ -75,8 +75,7 @@ def make_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
 async def health(resources: Needs) -> Response:
     """Readiness: 200 when the database answers, else 503."""
     try:
-        async with resources.connection() as connection:
-            await db.ping(connection)
+        await resources.ping()
     except DatabaseDown:
         return problems.problem(503, "The database does not answer.")
     return Response(b'{"status":"ok"}', media_type="application/json")

@@ -16,7 +16,7 @@ from api.gate import Doorway
 from api.insights import encode
 from api.needs import Person, Who, problems
 from core.billing import stripe_api
-from core.billing.sync import Books
+from core.billing.sync import Books, sync_customer
 from core.errors import Conflict, StripeDown, StripeRefuses, Unauthorized
 from core.models import Tier
 from core.queries import accounts
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/api/v1/billing", tags=["billing"])
 
+# Those of Stripe's currencies whose smallest unit is not a hundredth: https://docs.stripe.com/currencies
+_DECIMALS = dict.fromkeys("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split(), 0) | dict.fromkeys(
+    "bhd jod kwd omr tnd".split(), 3
+)
 _PAID = (Tier.BASIC, Tier.PREMIUM, Tier.PRO)
 _OVER = ("canceled", "incomplete_expired")
 _PLANS_FOR_S = 600.0
@@ -52,7 +56,7 @@ class Plan(BaseModel):
     interval: str
 
 
-class Plans(BaseModel):
+class PlanList(BaseModel):
     plans: list[Plan]
     trial_days: int = Field(description="of a first subscription")
 
@@ -97,19 +101,31 @@ class Desk:
         if self._books is not None:
             await self._books.close()
 
-    async def plans(self) -> Plans:
+    async def refresh(self, user_id: str) -> None:
+        """Writes down what Stripe says of the user at this moment, where there is anything to ask it about.
+
+        Its events may be on their way. Raises StripeDown, StripeRefuses, DatabaseDown.
+        """
+        if self.doorway.resources.settings.stripe_secret_key is None:
+            return
+        async with self.doorway.resources.connection() as connection:
+            customer = await queries.customer_of(connection, user_id)
+        if customer is not None:
+            await sync_customer(self.books, customer, "asked by the user's own step")
+
+    async def plans(self) -> PlanList:
         now = self.doorway.resources.monotonic()
         if not self._plans or now - self._plans_at > _PLANS_FOR_S:
             self._plans = list(await asyncio.gather(*(self._plan(tier) for tier in _PAID)))
             self._plans_at = now
-        return Plans(plans=self._plans, trial_days=self.doorway.resources.settings.trial_days)
+        return PlanList(plans=self._plans, trial_days=self.doorway.resources.settings.trial_days)
 
     async def _plan(self, tier: Tier) -> Plan:
         with stripe_api.translated():
             price = await self.books.client.v1.prices.retrieve_async(self._price(tier))
         if price.unit_amount is None or price.recurring is None:
             raise StripeRefuses(f"the price of {tier} is not an amount for an interval")
-        amount = Decimal(price.unit_amount) / 100
+        amount = Decimal(price.unit_amount).scaleb(-_DECIMALS.get(price.currency, 2))
         return Plan(tier=tier.value, price=amount, currency=price.currency, interval=price.recurring.interval)
 
     def _price(self, tier: Tier) -> str:
@@ -124,6 +140,7 @@ class Desk:
     async def checkout(self, caller: Caller, tier: Tier) -> str:
         """The page to pay on. Raises Conflict for one who pays already: the portal changes what they pay for."""
         books, settings = self.books, self.doorway.resources.settings
+        await self.refresh(caller.user_id)
         async with self.doorway.resources.connection() as connection:
             had = await queries.subscriptions_of(connection, caller.user_id)
         if any(row.status not in _OVER for row in had):
@@ -142,13 +159,16 @@ class Desk:
         if trial_days:
             params["subscription_data"]["trial_period_days"] = trial_days
         # What was bought before is in the key: who comes back after a cancel gets a checkout of their own.
-        since = int(self.doorway.resources.wall()) // _ONE_CLICK_S
-        key = f"checkout:{customer}:{self._price(tier)}:{trial_days}:{len(had)}:{since}"
+        key = f"checkout:{customer}:{self._price(tier)}:{trial_days}:{len(had)}:{self._click()}"
         with stripe_api.translated():
             session = await books.client.v1.checkout.sessions.create_async(params, {"idempotency_key": key})
         if session.url is None:
             raise Conflict("this checkout was paid a moment ago: your subscription is on its way")
         return session.url
+
+    def _click(self) -> int:
+        """In keys of idempotency: for a day Stripe repeats whatever it said to one, its own failures too."""
+        return int(self.doorway.resources.wall()) // _ONE_CLICK_S
 
     async def portal(self, caller: Caller) -> str:
         """The page where a subscription is changed, cancelled and paid by another card."""
@@ -192,7 +212,7 @@ class Desk:
         with stripe_api.translated():
             made = await client.v1.customers.create_async(
                 {"email": account["email"], "metadata": {"user_id": caller.user_id}},
-                {"idempotency_key": f"customer:{caller.user_id}:{known or ''}"},
+                {"idempotency_key": f"customer:{caller.user_id}:{known or ''}:{self._click()}"},
             )
         async with self.doorway.resources.transaction() as connection:
             if not await queries.set_customer(connection, caller.user_id, made.id, instead_of=known):
@@ -212,7 +232,7 @@ def told(value: BaseModel) -> Response:
     return Response(encode(value.model_dump(mode="json")), 200, {"cache-control": "no-store"}, "application/json")
 
 
-@router.get("/plans", response_model=Plans, responses=problems(401, 502))
+@router.get("/plans", response_model=PlanList, responses=problems(401, 502))
 async def get_plans(desk: At, caller: Who) -> Response:
     """What can be bought, at Stripe's prices."""
     return told(await desk.plans())

@@ -61,6 +61,10 @@ class Callers:
             return None
         return None if _is_void(proof, known.standing) else known.caller
 
+    def proved(self, authorization: bytes) -> bool:
+        """Whether it was good before, though what it stands for may have changed since."""
+        return authorization in self._proofs
+
     async def find(self, authorization: bytes) -> Caller:
         """Asks the database, once for all who ask at the same time. Raises Unauthorized, DatabaseDown."""
         proof = self._proofs.get(authorization)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import re
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Request
+import orjson
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse
 
 from api.gate import OPEN, PREFIX
 from api.needs import PROBLEMS
 from api.pages import HEADERS, template
+from api.ready import takes_gzip
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -32,72 +37,8 @@ Send an access token (`POST /api/v1/auth/login`) or an API key (`POST /api/v1/au
 
 Markets, prices, history and search are for every tier, and current.
 """
+_TOLD_TIER = re.compile(r"\*\*(free|basic|premium|pro)\*\*|[Ff]or every tier")
 NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "the database does not answer"}}
-
-_INSIGHT = {
-    "id": "0b1f6f0e-7c1a-4f2a-9a56-6c1d6f6f0d11",
-    "platform": "kalshi",
-    "market_id": "KXFED-26DEC-T3.75",
-    "market_title": "Will the Fed's upper bound be above 3.75% after the December meeting?",
-    "yes_means": "Above 3.75%",
-    "no_means": "not: Above 3.75%",
-    "pattern_type": "price_drift",
-    "pattern_score": 71.5,
-    "category": "Economics",
-    "ai_recommendation": "GOOD_BET",
-    "confidence_score": 61.0,
-    "confidence_basis": "unproven",
-    "win_probability": None,
-    "one_liner": "Buy NO at 41¢: the move came on thin volume.",
-    "reasoning": "The price drifted for six hours while little was traded.",
-    "risk_factors": ["The meeting may be moved."],
-    "suggested_position": "NO",
-    "edge_explanation": "A drift without news.",
-    "time_sensitivity": "HOURS",
-    "net_edge_cents": 3.1,
-    "evidence": [{"id": "F1", "name": "no_price", "label": "NO costs", "value": "41", "unit": "¢"}],
-    "price_at_emission": 0.59,
-    "yes_price_at_emission": 0.6,
-    "no_price_at_emission": 0.41,
-    "model": "openai/gpt-oss-20b",
-    "created_at": "2026-11-22T12:50:00Z",
-    "expires_at": "2026-11-23T12:50:00Z",
-}
-_NO_ADVICE = "Information, not financial advice."
-EXAMPLES: dict[str, Any] = {
-    "get_insights": {
-        "insights": [_INSIGHT],
-        "next_cursor": None,
-        "arbitrage": [],
-        "deep_analysis": [],
-        "refresh": "real-time",
-        "disclaimer": _NO_ADVICE,
-    },
-    "get_insight": {
-        "insight": _INSIGHT | {"ended_at": None, "settled": False, "outcome": None},
-        "prices": [{"time": "2026-11-22T12:00:00Z", "price": 0.57, "volume": 1200.0}],
-        "refresh": "hourly",
-        "disclaimer": _NO_ADVICE,
-    },
-    "get_history": {
-        "platform": "kalshi",
-        "market_id": "KXFED-26DEC-T3.75",
-        "interval": "hour",
-        "points": [
-            {"time": "2026-11-22T12:00:00Z", "open": 0.55, "high": 0.6, "low": 0.55, "close": 0.59, "volume": 1200.0}
-        ],
-        "next_cursor": None,
-        "disclaimer": _NO_ADVICE,
-    },
-    "login": {"access_token": "eyJhbGciOi…", "token_type": "bearer", "expires_in": 1800, "refresh_token": "kD0v2c8Z…"},
-}
-_PROBLEM = {
-    "type": "about:blank",
-    "title": "Not included in your tier",
-    "status": 403,
-    "detail": "insights are part of the paid tiers; basic has the five best of each day",
-    "upgrade_to": "basic",
-}
 
 
 def install(app: FastAPI) -> None:
@@ -109,12 +50,19 @@ def install(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+    pages = {
+        "/openapi.json": Kept("application/json", lambda app: orjson.dumps(app.openapi()), {}),
+        "/docs": Kept("text/html; charset=utf-8", _page, HEADERS),
+    }
+    for path, page in pages.items():
+        app.add_api_route(path, page.get, methods=["GET"], include_in_schema=False)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
     from pydantic.json_schema import models_json_schema  # with the answers' shapes: only the document needs them
 
     from api.answers import BY_ROUTE, Problem
+    from api.examples import EXAMPLES, PROBLEM
 
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     models: list[type[BaseModel]] = sorted({*BY_ROUTE.values(), Problem}, key=lambda model: model.__name__)
@@ -123,7 +71,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     )
     parts = document["components"]
     parts["schemas"] |= shapes["$defs"]
-    parts["schemas"]["Problem"]["example"] = _PROBLEM
+    parts["schemas"]["Problem"]["example"] = PROBLEM
     for unused in ("HTTPValidationError", "ValidationError"):
         parts["schemas"].pop(unused, None)
     parts["securitySchemes"] = {
@@ -132,11 +80,20 @@ def _document(app: FastAPI) -> dict[str, Any]:
     for path, item in document["paths"].items():
         for operation in item.values():
             operation["operationId"] = name = operation["operationId"].split("_api_v1")[0].split("_health")[0]
-            _complete(operation, BY_ROUTE.get(name), secured=path.startswith(PREFIX) and path not in OPEN)
+            secured = path.startswith(PREFIX) and path not in OPEN
+            operation["description"] = _with_note(operation["description"], secured)
+            _complete(operation, BY_ROUTE.get(name), EXAMPLES.get(name), secured=secured)
     return document
 
 
-def _complete(operation: dict[str, Any], answers: type | None, *, secured: bool) -> None:
+def _with_note(description: str, secured: bool) -> str:
+    """With whom it is for, where the route does not say so itself."""
+    if not secured:
+        return f"{description}\n\nNeeds no token."
+    return description if _TOLD_TIER.search(description) else f"{description}\n\nFor every tier."
+
+
+def _complete(operation: dict[str, Any], answers: type | None, example: Any, *, secured: bool) -> None:
     if secured:
         operation["security"] = [{"bearer": []}]
         operation["responses"].setdefault("401", {"description": PROBLEMS[401]})
@@ -146,10 +103,11 @@ def _complete(operation: dict[str, Any], answers: type | None, *, secured: bool)
     for status, answer in operation["responses"].items():
         if not status.startswith("2"):
             answer["content"] = _problem_content()
-        elif answers is not None:
+            continue
+        if answers is not None:
             answer["content"] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{answers.__name__}"}}}
-            if (name := operation["operationId"]) in EXAMPLES:
-                answer["content"]["application/json"]["example"] = EXAMPLES[name]
+        if example is not None:
+            answer["content"]["application/json"]["example"] = example
 
 
 def _problem_content() -> dict[str, Any]:
@@ -169,9 +127,29 @@ def shape(schema: dict[str, Any]) -> str:
     return str(schema.get("const") or schema.get("format") or schema.get("type", "any"))
 
 
-async def get_docs(request: Request) -> HTMLResponse:
-    """The document as a page: no script, no third party."""
-    document = request.app.openapi()
+class Kept:
+    """A page that never changes: made, compressed and tagged at its first use, for strangers may ask for it often."""
+
+    def __init__(self, media: str, make: Callable[[FastAPI], bytes], headers: Mapping[str, str]) -> None:
+        self._make, self._headers = make, dict(headers) | {"content-type": media, "vary": "accept-encoding"}
+        self._forms: dict[bool, bytes] = {}
+        self._tag = ""
+
+    async def get(self, request: Request) -> Response:
+        if not self._forms:
+            plain = self._make(request.app)
+            self._tag = f'W/"{blake2b(plain, digest_size=16).hexdigest()}"'
+            self._forms = {False: plain, True: gzip.compress(plain)}
+        headers = self._headers | {"etag": self._tag}
+        if request.headers.get("if-none-match") == self._tag:
+            return Response(status_code=304, headers=headers)
+        zipped = takes_gzip(request.headers.get("accept-encoding", "").encode("latin-1"))
+        return Response(self._forms[zipped], headers=headers | ({"content-encoding": "gzip"} if zipped else {}))
+
+
+def _page(app: FastAPI) -> bytes:
+    """The document for people: no script, no third party."""
+    document = app.openapi()
     operations = [
         (method.upper(), path, operation)
         for path, item in document["paths"].items()
@@ -180,4 +158,4 @@ async def get_docs(request: Request) -> HTMLResponse:
     page = template("docs.html").render(
         about=document["info"], operations=operations, schemas=document["components"]["schemas"], shape=shape
     )
-    return HTMLResponse(page, headers=HEADERS)
+    return page.encode()

@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse
 
 from api.access import View, upgrade_from, view_of
 from api.callers import Caller, Callers
-from api.limits import Limits, Permits, limits_by_tier, reset_s
+from api.limits import Limits, Permits, limits_by_tier, network_of, reset_s
 from api.problems import bug, problem, problem_of
 from api.ready import Shelf
 from api.resources import Resources
@@ -113,7 +113,7 @@ class Gate:
         path = scope["path"]
         try:
             if path in OPEN:
-                await self._permit(asked, f"ip:{asked.client}", self._settings.requests_anonymous, None)
+                await self._permit(asked, f"ip:{network_of(asked.client)}", self._settings.requests_anonymous, None)
             elif path.startswith(PREFIX) and scope["method"] != "OPTIONS":
                 await self._admit(asked)
                 if scope["method"] == "GET" and await self._sent_ready(scope, asked, send):
@@ -130,10 +130,25 @@ class Gate:
         if caller is None:
             if not asked.authorization:
                 raise Unauthorized("a Bearer token is needed")
-            caller = await callers.find(asked.authorization)
+            caller = await self._find(asked)
         asked.caller = caller
         await self._permit(asked, caller.user_id, self._limits[caller.tier], upgrade_from(caller.tier))
         asked.view = view_of(caller.tier, self._doorway.resources.clock())
+
+    async def _find(self, asked: Asked) -> Caller:
+        """Of what is not good few a minute and network: a key that is made up costs a question to the database."""
+        callers, limits = self._doorway.callers, self._doorway.limits
+        if callers.proved(asked.authorization):
+            return await callers.find(asked.authorization)
+        who, limit = f"refused:{network_of(asked.client)}", self._settings.requests_anonymous
+        unix_s = self._doorway.resources.wall()
+        if limits.used_up(who, limit, unix_s):
+            raise TooMany("too many tokens or keys that are not good: wait a minute", reset_s(unix_s))
+        try:
+            return await callers.find(asked.authorization)
+        except Unauthorized:
+            await limits.wait(who, limit, unix_s)
+            raise
 
     async def _permit(self, asked: Asked, who: str, limit: int, upgrade_to: str | None) -> None:
         unix_s = self._doorway.resources.wall()
@@ -203,7 +218,8 @@ class Gate:
     async def _whole(self, receive: Receive, asked: Asked) -> Receive:
         """The body, read here: one that is too large or too slow meets nobody else."""
         most = self._settings.request_max_body_kb * 1_000
-        if asked.length.isdigit() and int(asked.length) > most:
+        # Longer than any length is: Python makes no number of so many digits.
+        if asked.length.isdigit() and (len(asked.length) > 15 or int(asked.length) > most):
             raise TooLarge(f"a body may have {most:,} bytes")
         body, more = b"", True
         while more:

@@ -20,6 +20,7 @@ from core.queries import asking, serving
 
 DISCLAIMER = "Information, not financial advice."
 DIGEST_PICKS = 5
+PAGE = 100  # as long as those are that nobody asked for otherwise
 ARBITRAGE_MOST = 200
 _PRICES_BEFORE = timedelta(days=3)
 _DEEP_SINCE = timedelta(days=1)
@@ -36,8 +37,8 @@ async def insights_body(
     async def insights(connection: Connection) -> kept.Loaded:
         rows = await load_insights(connection, view, category, limit + 1, after)
         next_cursor = _next(resources, insights_list(view, category), rows, limit)
-        # Nothing is kept for a category that has nothing: anyone could think up a million of them.
-        worth_keeping = after is None and (bool(rows) or category is None)
+        # Nothing is kept for a category that has nothing, or a page of another length: anyone could think up millions.
+        worth_keeping = after is None and limit == PAGE and (bool(rows) or category is None)
         said = {"insights": rows[:limit], "next_cursor": next_cursor}
         return _loaded(resources, view, said, rows, resources.settings.insights_ttl_s, worth_keeping)
 
@@ -81,7 +82,9 @@ async def insight_body(resources: Resources, view: View, insight_id: str) -> Ans
 
     async def insight(connection: Connection) -> kept.Loaded:
         found = await serving.insight(connection, insight_id, view.as_of)
-        if found is None or (view.from_digest and not await _is_basics(connection, view, found)):
+        if found is not None and view.from_digest and not _is_over(view, found):
+            found = await _as_of_the_digest(connection, view, insight_id)
+        if found is None:
             raise NotFound("there is no such insight for you")
         since = found["created_at"] - _PRICES_BEFORE
         until = min(view.as_of, found["expires_at"] + _PRICES_BEFORE)
@@ -94,14 +97,17 @@ async def insight_body(resources: Resources, view: View, insight_id: str) -> Ans
     return _joined(view, [Answer(loaded.body, read_at, view.as_of, loaded.until, loaded.void)])
 
 
-async def _is_basics(connection: Connection, view: View, insight: Mapping[str, Any]) -> bool:
-    """Among the five of the latest digest, or over: what is over is public."""
-    if insight["settled"] or insight["expires_at"] <= view.as_of:
-        return True
+def _is_over(view: View, insight: Mapping[str, Any]) -> bool:
+    """What is over is public."""
+    return insight["settled"] is True or insight["expires_at"] <= view.as_of
+
+
+async def _as_of_the_digest(connection: Connection, view: View, insight_id: str) -> dict[str, Any] | None:
+    """One of the five of the latest digest as it was known then: what became of it since is for those who pay more."""
     digest = await serving.latest_digest(connection, view.as_of)
-    if digest is None or insight["created_at"] > digest["created_at"]:
-        return False
-    return insight["id"] in digest["insight_ids"][:DIGEST_PICKS]
+    if digest is None or insight_id not in digest["insight_ids"][:DIGEST_PICKS]:
+        return None
+    return await serving.insight(connection, insight_id, digest["created_at"])
 
 
 async def load_insights(
@@ -130,10 +136,11 @@ def arbitrage_list(view: View) -> str:
 def _arbitrage(resources: Resources, view: View, after: str | None, limit: int, *, paged: bool) -> kept.Part:
     async def arbitrage(connection: Connection) -> kept.Loaded:
         rows = await serving.arbitrage_alive(connection, view.as_of, limit + 1, after)
+        usual = not paged or limit == PAGE
         said: dict[str, Any] = {"arbitrage": rows[:limit]}
         if paged:
             said["next_cursor"] = _next(resources, arbitrage_list(view), rows, limit)
-        return _loaded(resources, view, said, rows, resources.settings.arbitrage_ttl_s, after is None)
+        return _loaded(resources, view, said, rows, resources.settings.arbitrage_ttl_s, after is None and usual)
 
     return kept.Part("arbitrage", f"{view.key}{limit}:{after or ''}:{'paged' if paged else ''}", arbitrage)
 

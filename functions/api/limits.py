@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Network, ip_address
 
 from api.flights import Flights
 from api.resources import Resources
@@ -15,6 +16,7 @@ WINDOW_S = 60
 _MOST = 20_000
 _BATCH_MOST = 100
 _RETRY_S = 5.0
+_ABSURD = 1_000  # times the limit: more than all instances together ever lease
 
 
 def limits_by_tier(settings: ApiSettings) -> dict[Tier, int]:
@@ -76,6 +78,12 @@ class Limits:
                 return False, held
             await self._flights.of(who, lambda held=held: self._lease(who, held))  # type: ignore[misc]
 
+    def used_up(self, who: str, limit: int, unix_s: float) -> bool:
+        """Whether none is left, as far as is known here; takes none."""
+        held = self._held.get(who)
+        known = held is not None and held.window == int(unix_s) // WINDOW_S and held.limit == limit
+        return held is not None and known and held.remaining <= 0
+
     def _of(self, who: str, limit: int, window: int, batch: int | None) -> Permits:
         held = self._held.get(who)
         if held is None or held.window != window or held.limit != limit:
@@ -98,6 +106,8 @@ class Limits:
             # By limit: what was leased under another tier is not used up.
             counter = f"permits:{who}:{held.limit}:{held.window}"
             total = await self._resources.cache.add(counter, held.batch, 2 * WINDOW_S)
+            if total is not None and not held.batch <= total <= _ABSURD * held.limit:
+                total = None  # no count of ours
             if total is None:
                 self._away_until = self._resources.monotonic() + _RETRY_S
         if total is None:
@@ -105,6 +115,17 @@ class Limits:
         held.left += max(0, held.batch - max(0, total - held.limit))
         held.taken = min(held.limit, max(held.taken, total))
         held.leasing = False
+
+
+def network_of(client: str) -> str:
+    """What counts as one caller: an IPv4 address, or the /64 of an IPv6 one, of which each line has 2^64."""
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return client
+    if isinstance(address, IPv4Address):
+        return client
+    return str(address.ipv4_mapped or IPv6Network((int(address) >> 64 << 64, 64)))
 
 
 def reset_s(unix_s: float) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from api.access import need_insights, view_of
+from api.flights import Flights
 from api.insights import DISCLAIMER, load_insights
 from api.resources import Resources
 from core.models import Tier
@@ -46,12 +47,16 @@ class FrontPage:
 
     def __init__(self) -> None:
         self._html, self._made_at = "", -_FRESH_S
+        self._flights: Flights[str, None] = Flights()
 
     async def html(self, resources: Resources) -> str:
-        now = time.monotonic()
-        if not self._html or now - self._made_at >= _FRESH_S:
-            self._html, self._made_at = await render(resources), now
+        if not self._html or time.monotonic() - self._made_at >= _FRESH_S:
+            await self._flights.of("page", lambda: self._make(resources))
         return self._html
+
+    async def _make(self, resources: Resources) -> None:
+        began = time.monotonic()
+        self._html, self._made_at = await render(resources), began
 
 
 async def render(resources: Resources) -> str:

@@ -36,7 +36,7 @@ async def get_insights(
     view: Sees,
     category: Category = None,
     cursor: Cursor = None,
-    limit: Limit = 100,
+    limit: Limit = insights.PAGE,
 ) -> Response:
     """AI insights as your tier sees them, the best first.
 
@@ -67,7 +67,7 @@ async def get_insight(request: Request, resources: Needs, view: Sees, insight_id
 
 @router.get("/arbitrage", tags=["insights"], responses=problems(400, 401, 403))
 async def get_arbitrage(
-    request: Request, resources: Needs, view: Sees, cursor: Cursor = None, limit: Limit = 100
+    request: Request, resources: Needs, view: Sees, cursor: Cursor = None, limit: Limit = insights.PAGE
 ) -> Response:
     """Where the two venues disagree about the same bet, net of fees, with the time its books were read.
 

@@ -20,7 +20,7 @@ from core.errors import DatabaseDown
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Key = tuple[str, str, bytes]
 
-_COMPRESS_FROM = 1_000
+_COMPRESS_FROM = 1_000  # bytes; less is not worth it
 _LEVEL = 1  # of JSON full of repetition it leaves a tenth more than the usual 6, in a third of the time
 _COMPRESS_APART_FROM = 100_000  # bytes: some milliseconds, in which others would wait
 _EVER = datetime.max.replace(tzinfo=UTC)
@@ -43,12 +43,13 @@ class Answer:
 
 
 class Ready:
-    """One answer in the forms in which it is sent."""
+    """One answer in the forms in which it is sent; compressed once, when the first comes who takes that."""
 
-    __slots__ = ("answer", "gzipped", "gzipped_headers", "kept_at", "plain_headers", "size", "tag", "unchanged_headers")
+    __slots__ = ("_head", "_zipping", "answer", "kept_at", "plain_headers", "size", "tag", "unchanged_headers")
 
-    def __init__(self, answer: Answer, gzipped: bytes | None, kept_at: float) -> None:
-        self.answer, self.gzipped, self.kept_at = answer, gzipped, kept_at
+    def __init__(self, answer: Answer, kept_at: float) -> None:
+        self.answer, self.kept_at = answer, kept_at
+        self._zipping: asyncio.Future[bytes] | None = None
         # Weak: the same for both encodings.
         self.tag = b'W/"' + blake2b(answer.body, digest_size=16).hexdigest().encode() + b'"'
         self.unchanged_headers = [
@@ -56,14 +57,9 @@ class Ready:
             (b"cache-control", b"private, no-cache"),
             (b"vary", b"authorization, accept-encoding"),
         ]
-        head = [(b"content-type", b"application/json"), *self.unchanged_headers]
-        self.plain_headers = [*head, (b"content-length", b"%d" % len(answer.body))]
-        self.gzipped_headers = [
-            *head,
-            (b"content-encoding", b"gzip"),
-            (b"content-length", b"%d" % len(gzipped or b"")),
-        ]
-        self.size = len(answer.body) + len(gzipped or b"") + 1_000
+        self._head = [(b"content-type", b"application/json"), *self.unchanged_headers]
+        self.plain_headers = [*self._head, (b"content-length", b"%d" % len(answer.body))]
+        self.size = 3 * len(answer.body) // 2 + 1_000  # with room for the compressed form
 
     async def send(
         self, send: Send, extra: list[tuple[bytes, bytes]], accepts: bytes, known: bytes, age_s: int | None
@@ -74,10 +70,16 @@ class Ready:
         status, headers, body = 200, self.plain_headers, self.answer.body
         if known and (self.tag in known or known == b"*"):
             status, headers, body = 304, self.unchanged_headers, b""
-        elif self.gzipped is not None and takes_gzip(accepts):
-            headers, body = self.gzipped_headers, self.gzipped
+        elif len(body) >= _COMPRESS_FROM and takes_gzip(accepts):
+            body = await self._gzipped()
+            headers = [*self._head, (b"content-encoding", b"gzip"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers + extra})
         await send({"type": "http.response.body", "body": body})
+
+    async def _gzipped(self) -> bytes:
+        if self._zipping is None:
+            self._zipping = asyncio.ensure_future(_compressed(self.answer.body))
+        return await asyncio.shield(self._zipping)  # one who leaves does not take it from the others
 
 
 def takes_gzip(accepts: bytes) -> bool:
@@ -89,10 +91,7 @@ def takes_gzip(accepts: bytes) -> bool:
     return False
 
 
-async def _compressed(body: bytes) -> bytes | None:
-    """None for what is too small to be worth it."""
-    if len(body) < _COMPRESS_FROM:
-        return None
+async def _compressed(body: bytes) -> bytes:
     if len(body) < _COMPRESS_APART_FROM:
         return gzip.compress(body, _LEVEL)
     return await asyncio.to_thread(gzip.compress, body, _LEVEL)
@@ -138,8 +137,7 @@ class Shelf:
             if ready is None or not self._still_tellable(ready, as_of):
                 raise
             return ready, True
-        gzipped = await _compressed(answer.body)
-        ready = Ready(answer, gzipped, began)
+        ready = Ready(answer, began)
         self._keep(key, ready)
         return ready, not answer.since <= as_of < answer.until
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from api.flights import Flights
 from core import db
 from core.cache import Cache, make_cache
 from core.errors import DatabaseDown
@@ -33,6 +34,7 @@ class Resources:
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     _waiting: int = 0
     _closed_until: float = 0.0
+    _pings: Flights[str, None] = field(default_factory=Flights)
 
     @property
     def cache(self) -> Cache:
@@ -62,6 +64,14 @@ class Resources:
         """For writes. Raises DatabaseDown."""
         async with self.connection() as connection, connection.transaction():
             yield connection
+
+    async def ping(self) -> None:
+        """One question at a time, however many ask. Raises DatabaseDown."""
+        await self._pings.of("ping", self._ping)
+
+    async def _ping(self) -> None:
+        async with self.connection() as connection:
+            await db.ping(connection)
 
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[db.Connection]:

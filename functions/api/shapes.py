@@ -42,7 +42,7 @@ class Address(Sent):
     email: Email
 
 
-class Token(Sent):
+class MailedToken(Sent):
     token: Secret
 
 
@@ -51,7 +51,7 @@ class NewPassword(Sent):
     password: Password
 
 
-class RefreshToken(Sent):
+class Renewal(Sent):
     refresh_token: Secret
 
 

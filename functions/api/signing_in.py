@@ -49,7 +49,7 @@ async def register(desk: Desk, asked: Asks, body: shapes.Credentials) -> Respons
 
 
 @router.post("/verify", status_code=204, responses=problems(400))
-async def verify(desk: Desk, body: shapes.Token) -> None:
+async def verify(desk: Desk, body: shapes.MailedToken) -> None:
     """Verifies an address by the `token` of the mailed link."""
     await desk.verify(body.token)
 
@@ -61,13 +61,13 @@ async def login(desk: Desk, asked: Asks, body: shapes.Login) -> Response:
 
 
 @router.post("/refresh", responses=problems(401))
-async def refresh(desk: Desk, body: shapes.RefreshToken) -> Response:
+async def refresh(desk: Desk, body: shapes.Renewal) -> Response:
     """New tokens for a refresh token, which is thereby used up. One that comes twice ends its session."""
     return told(await desk.refresh(body.refresh_token))
 
 
 @router.post("/logout", status_code=204, responses=problems())
-async def logout(desk: Desk, body: shapes.RefreshToken) -> None:
+async def logout(desk: Desk, body: shapes.Renewal) -> None:
     """Ends the session of a refresh token, its access tokens within seconds."""
     await desk.logout(body.refresh_token)
 
@@ -80,7 +80,7 @@ async def forgot(desk: Desk, asked: Asks, body: shapes.Address) -> Response:
 
 @router.post("/password/reset", status_code=204, responses=problems(400))
 async def reset(desk: Desk, body: shapes.NewPassword) -> None:
-    """Sets a new password by the `token` of the mailed link; every session ends."""
+    """Sets a new password by the `token` of the mailed link; every session ends, and every API key."""
     await desk.reset(body.token, body.password)
 
 
@@ -91,7 +91,7 @@ async def me(desk: Desk, resources: Needs, caller: Who) -> Response:
     return told(found | {"requests_per_minute": limits_by_tier(resources.settings)[caller.tier]})
 
 
-@router.delete("/me", status_code=204, responses=problems(401, 403, 409))
+@router.delete("/me", status_code=204, responses=problems(401, 403, 409, 502))
 async def delete(desk: Desk, asked: Asks, person: Person, body: shapes.Confirmation) -> None:
     """Deletes the account and all that is personal; the password confirms it. 409 while a subscription runs."""
     await desk.delete(person, body.password, asked.client)

@@ -15,7 +15,8 @@ from typing import Any
 
 from core import db
 from core.models import PLATFORMS
-from core.queries import upkeeping
+from core.queries import forgetting, upkeeping
+from core.queries.forgetting import Forgotten
 from core.queries.upkeeping import OVER, Aged, TableSize
 from core.runtime import Run
 from core.settings import CollectSettings
@@ -66,7 +67,7 @@ def _mb(size: float) -> float:
 async def run(run: Run[CollectSettings]) -> dict[str, Any]:
     settings = run.settings
     candles = await _make_candles(run)
-    aged = await _delete_aged(run)
+    aged = await _delete_aged(run) + await _forget(run)
     ended = await _trim_ended(run, run.now - settings.ended_retention_days * _DAY)
     ended += await _delete_ended(run, run.now - settings.ended_market_days * _DAY)
     snapshots = await _delete_snapshots(run, run.now - settings.retention_days * _DAY)
@@ -133,6 +134,24 @@ async def _delete_aged(run: Run[CollectSettings]) -> Counter[str]:
             return await upkeeping.delete_aged(connection, table, before, ROWS, _timeout_s(run))
 
         counts[table] = await _repeat(run, delete, ROWS)
+    return +counts
+
+
+async def _forget(run: Run[CollectSettings]) -> Counter[str]:
+    """What is left of accounts and of Stripe's events when its time is over."""
+    ages: dict[Forgotten, int] = {
+        "stripe_events": run.settings.stripe_event_days,
+        "sessions": 0,
+        "mail_tokens": 0,
+        "users": run.settings.unverified_days,
+    }
+    counts = Counter[str]()
+    for table, days in ages.items():
+
+        async def forget(connection: db.Connection, table: Forgotten = table, days: int = days) -> int:
+            return await forgetting.forget(connection, table, days, ROWS, _timeout_s(run))
+
+        counts[table] = await _repeat(run, forget, ROWS)
     return +counts
 
 

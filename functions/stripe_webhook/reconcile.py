@@ -10,6 +10,7 @@ from typing import Any
 
 from core.billing import stripe_api
 from core.billing.access import Subscription, access_of
+from core.billing.stripe_api import Unreadable
 from core.billing.sync import Books, sync_customer
 from core.errors import DatabaseDown, JobFailed, StripeError
 from core.queries import billing
@@ -20,7 +21,7 @@ from core.settings import WebhookSettings
 log = logging.getLogger(__name__)
 
 _TOLD_MOST = 50
-_EVENTS_MOST = 1_000
+_CUSTOMERS = 200  # at a time
 _SETTLED = timedelta(minutes=10)  # events younger than that are Stripe's to bring again
 
 
@@ -51,7 +52,8 @@ async def run(run: Run[WebhookSettings]) -> Summary:
     if account.parked:
         log.error("billing needs the operator", extra={"parked": account.parked})
     if account.failed:
-        raise JobFailed(f"{len(account.failed)} customers were not reconciled: {next(iter(account.failed.values()))}")
+        name, why = next(iter(account.failed.items()))
+        raise JobFailed(f"{len(account.failed)} were not reconciled: {name}: {why}")
     return {
         "compared": account.compared,
         "differing": account.synced,
@@ -82,6 +84,9 @@ async def _differences(run: Run[WebhookSettings], books: Books, account: Account
     async for subscription in stripe_api.fetch_standing(books.client):
         account.compared += 1
         theirs.add(subscription.id)
+        if isinstance(subscription, Unreadable):
+            account.failed[subscription.id] = subscription.why
+            continue
         if said := _difference(ours.get(subscription.id), subscription, books):
             found[subscription.customer_id].append(f"{subscription.id}: {said}")
     for row in ours.values():
@@ -110,24 +115,42 @@ def _difference(row: Row | None, subscription: Subscription, books: Books) -> st
 
 
 async def _open_events(run: Run[WebhookSettings], books: Books, account: Account) -> tuple[int, int]:
-    """Tries again what was parked or given up on: (handled now, still open)."""
+    """Tries again what was parked or given up on: (handled now, still open). However many, Stripe is asked once for
+    each customer: what it says now is later than any of them."""
+    before, last, handled = run.now - _SETTLED, "", 0
     async with run.transaction() as connection:
-        events = await billing.open_events(connection, run.now - _SETTLED, _EVENTS_MOST)
-    handled = 0
-    for event_id, customer_id in events:
-        if customer_id is None:
-            account.parked[event_id] = "names no customer"
-            continue
-        try:
-            outcome = await sync_customer(books, customer_id, f"stripe {event_id}, by reconcile", event_id)
-        except (DatabaseDown, StripeError) as error:
-            account.failed[customer_id] = str(error)
-            continue
-        if outcome.parked_because is None:
-            handled += 1
-        else:
-            account.parked[event_id] = outcome.parked_because
-    return handled, len(events) - handled
+        nobodys = await billing.nobodys_events(connection, before)
+    account.parked |= dict.fromkeys(nobodys[:_TOLD_MOST], "names no customer")
+    kept = len(nobodys)
+    while True:
+        async with run.transaction() as connection:
+            waiting = await billing.open_events(connection, before, last, _CUSTOMERS)
+        for customer_id, events in waiting:
+            done = await _again(run, books, account, customer_id, events)
+            handled, kept = handled + done * len(events), kept + (not done) * len(events)
+        if len(waiting) < _CUSTOMERS:
+            return handled, kept
+        last = waiting[-1][0]
+
+
+async def _again(
+    run: Run[WebhookSettings], books: Books, account: Account, customer_id: str, events: list[str]
+) -> bool:
+    """Whether all of them are handled now."""
+    try:
+        outcome = await sync_customer(books, customer_id, f"stripe {events[0]}, by reconcile", events[0])
+        async with run.transaction() as connection:
+            for event_id in events[1:]:
+                if outcome.parked_because is None:
+                    await billing.mark_event_handled(connection, event_id, run.clock())
+                else:
+                    await billing.mark_event_parked(connection, event_id, outcome.parked_because)
+    except (DatabaseDown, StripeError) as error:
+        account.failed[customer_id] = str(error)
+        return False
+    if outcome.parked_because is not None:
+        account.parked[customer_id] = outcome.parked_because
+    return outcome.parked_because is None
 
 
 async def _repair(books: Books, account: Account, customer_id: str, said: list[str]) -> None:

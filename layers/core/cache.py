@@ -70,7 +70,7 @@ class Cache:
         if self._wire is None:
             return None
         total = await self._try("add", self._wire.add(counter, amount, ttl_s))
-        return total if isinstance(total, int) else None
+        return total if isinstance(total, int) and not isinstance(total, bool) else None
 
     async def close(self) -> None:
         if self._wire is not None:

@@ -140,6 +140,8 @@ class CollectSettings(Settings):
     arbitrage_days: int = Field(default=90, ge=1, le=3_650)
     digest_days: int = Field(default=365, ge=1, le=36_500)
     job_run_days: int = Field(default=90, ge=1, le=3_650)
+    stripe_event_days: int = Field(default=30, ge=4, le=3_650, description="of what a handled event of Stripe's said")
+    unverified_days: int = Field(default=7, ge=1, le=365, description="of accounts whose address nobody confirmed")
     disk_budget_gb: float = Field(default=0.0, ge=0, le=100_000, description="of 10^9 bytes, without the WAL; 0: none")
     backfill_days: int = Field(default=7, ge=1, le=90)
     # 4,200 outcomes for base rates, of markets whose price means something; at 215 bytes an hour at most 90 MB.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
@@ -170,6 +171,73 @@ async def test_a_new_password_ends_every_session(desk: Desk) -> None:
     await desk.signed_in(password=OTHER)
 
 
+async def test_a_new_password_takes_back_the_keys_that_a_thief_may_have_made(desk: Desk) -> None:
+    token = (await desk.opened())["access_token"]
+    key = (await desk.post("keys", token, name="bot")).json()["key"]
+    assert (await desk.ask("GET", "me", key)).status_code == 200
+    await desk.post("password/forgot", email=ADA)
+    assert (await desk.post("password/reset", token=desk.links("reset")[-1], password=OTHER)).status_code == 204
+    assert (await desk.ask("GET", "me", key)).status_code == 401
+
+
+async def test_who_signs_in_while_the_password_changes_gets_no_session(desk: Desk, connection: db.Connection) -> None:
+    """The old password was the right one when it was looked up."""
+    await desk.opened()
+    passwords = desk.api.app.state.accounts.passwords
+    await passwords._permits.acquire()
+    login = asyncio.ensure_future(desk.post("login", email=ADA, password=PASSWORD))
+    while not passwords._waiting:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await connection.execute("UPDATE users SET password_hash = $1", passwords._get().hash(OTHER))
+    passwords._permits.release()
+    assert (await login).status_code == 401
+    assert await connection.fetchval("SELECT count(*) FROM sessions") == 1, "the one from before"
+    await desk.signed_in(password=OTHER)
+
+
+async def test_registering_in_the_moment_of_the_verification_changes_no_password(
+    desk: Desk, connection: db.Connection
+) -> None:
+    """A stranger registers the address over and over, and one try meets its owner's click."""
+    await desk.post("register", email=ADA, password=PASSWORD)
+    async with connection.transaction():
+        await connection.execute("UPDATE users SET email_verified_at = now()")
+        late = asyncio.ensure_future(desk.post("register", email=ADA, password=OTHER))
+        while not await connection.fetchval(  # noqa: ASYNC110
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        ):
+            await asyncio.sleep(0.01)
+    assert (await late).status_code == 202
+    assert (await desk.post("login", email=ADA, password=OTHER)).status_code == 401
+    await desk.signed_in(password=PASSWORD)
+
+
+async def test_a_link_that_is_not_good_costs_no_hash(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else strangers who make links up would keep those who sign in waiting."""
+    made: list[str] = []
+    hasher = desk.api.app.state.accounts.passwords._get()
+
+    def counted(self: object, password: str) -> str:
+        made.append(password)
+        return ""
+
+    monkeypatch.setattr(type(hasher), "hash", counted)
+    assert (await desk.post("password/reset", token="made up", password=OTHER)).status_code == 400
+    answer = await desk.api.http.post("/reset", data={"token": "made up", "password": OTHER})
+    assert (answer.status_code, made) == (400, [])
+
+
+async def test_the_addresses_of_one_network_are_one_caller(make_api: MakeApi, mailbox: tuple[int, Path]) -> None:
+    """Whoever has one IPv6 address has 2^64 of them."""
+    desk = Desk(await make_api(login_attempts=3, forwarded_hops=1, upstash_redis_rest_url=None), mailbox[1])
+    codes = []
+    for n, network in enumerate(("2001:db8:1:2", "2001:db8:1:2", "2001:db8:1:2", "2001:db8:1:2", "2001:db8:1:3")):
+        headers = {"x-forwarded-for": f"{network}::{n:x}"}
+        body = {"email": f"{n}@example.com", "password": OTHER}
+        codes.append((await desk.api.http.post(f"{AUTH}/login", json=body, headers=headers)).status_code)
+    assert codes == [401, 401, 401, 429, 401]
+
+
 async def test_the_pages_of_links_do_nothing_until_their_button_is_pressed(desk: Desk) -> None:
     await desk.post("register", email=ADA, password=PASSWORD)
     (link,) = desk.links("verify")
@@ -184,6 +252,13 @@ async def test_the_pages_of_links_do_nothing_until_their_button_is_pressed(desk:
     assert (await http.post("/reset", data={"token": link, "password": "short"})).status_code == 422
     assert "is set" in (await http.post("/reset", data={"token": link, "password": OTHER})).text
     await desk.signed_in(password=OTHER)
+
+
+@pytest.mark.parametrize("page", ["verify", "reset"])
+@pytest.mark.parametrize("form", ["a=1&" * 50, "%ff=%00&token=%ff", "token", "", "\x00"], ids=lambda form: form[:6])
+async def test_a_form_of_another_making_is_refused(api: Api, page: str, form: str) -> None:
+    answer = await api.http.post(f"/{page}", content=form)
+    assert answer.status_code in (400, 422), answer.text
 
 
 @pytest.mark.parametrize("token", ["<script>alert(1)</script>", '"><img src=x>', "{{ 7 * 7 }}"])
@@ -283,6 +358,24 @@ async def test_an_account_is_not_deleted_while_its_subscription_runs(desk: Desk,
     assert (await desk.ask("DELETE", "me", token, password=PASSWORD)).status_code == 409
     await connection.execute("UPDATE subscriptions SET status = 'canceled'")
     assert (await desk.ask("DELETE", "me", token, password=PASSWORD)).status_code == 204
+
+
+async def test_an_account_that_is_deleted_leaves_no_words_of_its_in_stripes_events(
+    desk: Desk, connection: db.Connection
+) -> None:
+    token = (await desk.opened())["access_token"]
+    await connection.execute("UPDATE users SET stripe_customer_id = 'cus_1'")
+    await connection.execute(
+        "INSERT INTO stripe_events (id, type, customer_id, created_at, received_at, handled_at, body) "
+        "VALUES ('evt_1', 'customer.created', 'cus_1', $1, $1, $1, $2), ('evt_2', 'x', 'cus_2', $1, $1, $1, $2)",
+        NOW,
+        {"email": ADA},
+    )
+    export = (await desk.ask("GET", "export", token)).json()
+    assert [(event["id"], event["body"]) for event in export["stripe_events"]] == [("evt_1", {"email": ADA})]
+    assert (await desk.ask("DELETE", "me", token, password=PASSWORD)).status_code == 204
+    rows = await connection.fetch("SELECT id, body FROM stripe_events ORDER BY id")
+    assert [tuple(row) for row in rows] == [("evt_1", {}), ("evt_2", {"email": ADA})]
 
 
 async def test_tries_to_sign_in_are_few_a_minute_and_no_more_on_another_replica(

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from core import db
 from core.models import Tier
-from core.queries import billing
+from core.queries import billing, signing_in
 from tests.api.conftest import Api, MakeApi
 from tests.stripe_account import PAID, Stripe
 
 BILLING = "/api/v1/billing"
+PASSWORD = "correct horse battery"
 MakeShop = Callable[..., Awaitable[Api]]
 
 
 @pytest.fixture
 def make_shop(make_api: MakeApi, stripe: Stripe) -> MakeShop:
-    """make_shop(**settings): the API with Stripe's account, whose time is Stripe's."""
+    """make_shop(**settings): the API with Stripe's account. Whose tier counts is asked by real time, so Stripe's is."""
+    stripe.app.state.stripe.clock.set(int(time.time()))
 
     async def make(**overrides: Any) -> Api:
         prices = {f"stripe_price_{tier}": price for tier, price in stripe.prices.items()}
@@ -65,10 +70,23 @@ async def test_plans_are_what_stripe_asks_for(shop: Api) -> None:
     said = (await shop.get(Tier.FREE, f"{BILLING}/plans")).json()
     assert said["trial_days"] == 0
     assert [(plan["tier"], plan["price"], plan["currency"], plan["interval"]) for plan in said["plans"]] == [
-        ("basic", "9", "usd", "month"),
-        ("premium", "29", "usd", "month"),
-        ("pro", "99", "usd", "month"),
+        ("basic", "9.00", "usd", "month"),
+        ("premium", "29.00", "usd", "month"),
+        ("pro", "99.00", "usd", "month"),
     ]
+
+
+@pytest.mark.parametrize(("currency", "told"), [("jpy", "1900"), ("kwd", "1.900"), ("eur", "19.00")])
+async def test_a_plan_is_told_in_its_currencys_own_unit(
+    make_shop: MakeShop, stripe: Stripe, currency: str, told: str
+) -> None:
+    product = await stripe.client.v1.products.create_async({"name": "OddWons pro"})
+    made = await stripe.client.v1.prices.create_async(
+        {"product": product.id, "currency": currency, "unit_amount": 1_900, "recurring": {"interval": "month"}}
+    )
+    shop = await make_shop(stripe_price_pro=made.id)
+    (*_, plan) = (await shop.get(Tier.FREE, f"{BILLING}/plans")).json()["plans"]
+    assert (plan["price"], plan["currency"]) == (told, currency)
 
 
 @pytest.mark.parametrize("tier", PAID)
@@ -145,6 +163,72 @@ async def test_who_came_back_after_an_end_buys_again_without_a_second_trial(
     await buy(shop, stripe, Tier.PRO)
     said = (await shop.get(Tier.FREE, f"{BILLING}/subscription")).json()
     assert [sub["status"] for sub in said["subscriptions"]] == ["active", "canceled"]
+
+
+async def test_who_paid_and_whose_event_is_late_is_not_sold_a_second_subscription(shop: Api, stripe: Stripe) -> None:
+    in_browser(await checkout(shop, Tier.BASIC), stripe, card="pm_card_visa")
+    answer = await post(shop, "/checkout", {"tier": "pro"})
+    assert answer.status_code == 409
+    assert len(stripe.app.state.stripe.book.subscriptions) == 1
+    said = (await shop.get(Tier.FREE, f"{BILLING}/subscription")).json()
+    assert said["tier"] == "basic", "what was learnt by asking counts"
+    assert await stripe.tell_all() == {"handled"}
+    assert len(await stripe.changes()) == 1
+
+
+@pytest.fixture
+async def leaver(make_shop: MakeShop) -> tuple[Api, dict[str, str]]:
+    """A shop, and a free user with a password."""
+    shop = await make_shop()
+    hashed = await shop.app.state.accounts.passwords.hash(PASSWORD)
+    async with shop.pool.acquire() as connection:
+        await signing_in.set_password(connection, await shop.user(Tier.FREE), hashed)
+    return shop, await shop.signed_in(Tier.FREE)
+
+
+async def leave(shop: Api, headers: dict[str, str]) -> int:
+    answer = await shop.http.request("DELETE", "/api/v1/auth/me", json={"password": PASSWORD}, headers=headers)
+    return answer.status_code
+
+
+async def test_an_account_is_not_deleted_while_it_pays_though_the_event_is_late(
+    leaver: tuple[Api, dict[str, str]], stripe: Stripe
+) -> None:
+    in_browser(await checkout(leaver[0], Tier.PRO), stripe, card="pm_card_visa")
+    assert await leave(*leaver) == 409
+    (subscription,) = stripe.app.state.stripe.book.subscriptions.values()
+    await stripe.client.v1.subscriptions.cancel_async(subscription.id)
+    assert await leave(*leaver) == 204
+
+
+async def test_an_account_is_not_deleted_while_a_subscription_is_being_written(
+    leaver: tuple[Api, dict[str, str]], connection: db.Connection
+) -> None:
+    shop, headers = leaver
+    user = shop.users[Tier.FREE]
+    async with connection.transaction():
+        await billing.lock_user(connection, user)
+        late = asyncio.ensure_future(leave(shop, headers))
+        while not await connection.fetchval(  # noqa: ASYNC110
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        ):
+            await asyncio.sleep(0.01)
+        await connection.execute(
+            "INSERT INTO subscriptions (stripe_subscription_id, user_id, status, tier, told_at) "
+            "VALUES ('sub_1', $1::uuid, 'active', 'pro', now())",
+            user,
+        )
+    assert await late == 409
+
+
+async def test_with_stripe_away_nobody_who_may_pay_is_deleted(
+    leaver: tuple[Api, dict[str, str]], stripe: Stripe
+) -> None:
+    await checkout(leaver[0], Tier.PRO)
+    stripe.fail(down=True)
+    assert await leave(*leaver) == 503
+    stripe.fail()
+    assert await leave(*leaver) == 204
 
 
 async def test_a_declined_card_buys_nothing(shop: Api, stripe: Stripe) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from redis import Redis
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from api import kept
 from core import db
 from core.models import Tier
 from tests.api.conftest import INSIGHTS, Api, Clock, MakeApi, database_away, publication
 from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight
-from tests.conftest import NOW
+from tests.conftest import NOW, served
 
 MINUTE = timedelta(minutes=1)
 PAID = [Tier.BASIC, Tier.PREMIUM, Tier.PRO]
@@ -277,6 +282,28 @@ async def test_groups_of_another_kind_and_bytes_that_are_no_text_cost_latency_on
         assert (len(body["insights"]), len(body["arbitrage"])) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    "rubbish", ['"\\ud800"', "-1000000", "1e300", str(10**30), "[]", '{"a": 1}', "true", "null", "<html>"]
+)
+async def test_a_cache_that_answers_rubbish_costs_latency_only(
+    make_api: MakeApi, connection: db.Connection, rubbish: str
+) -> None:
+    """Whatever stands in its place; the limits hold as they do without it."""
+
+    async def answer(request: Request) -> Response:
+        commands = await request.json()
+        body = ",".join([f'{{"result": {rubbish}}}'] * len(commands))
+        return Response(f"[{body}]", media_type="application/json")
+
+    with served(Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])])) as url:
+        api = await make_api(upstash_redis_rest_url=url, requests_pro=20)
+        now = time.time()
+        api.app.state.resources.wall = lambda: now
+        await fill(connection)
+        codes = [(await api.get(Tier.PRO)).status_code for _ in range(25)]
+    assert codes == [200] * 20 + [429] * 5
+
+
 async def test_without_any_cache_the_database_answers(make_api: MakeApi, connection: db.Connection) -> None:
     api = await make_api(upstash_redis_rest_url=None)
     await fill(connection)
@@ -306,6 +333,18 @@ async def test_categories_that_do_not_exist_leave_nothing_behind(api: Api, valke
         assert await api.titles(Tier.PRO, category=f"made up {number}") == []
     entries: list[str] = valkey.hkeys("insights")  # type: ignore[assignment]
     assert sorted(entries) == ["generation", "pro::deep"]
+
+
+async def test_pages_of_every_length_leave_nothing_behind(api: Api, connection: db.Connection, valkey: Redis) -> None:
+    """Else one subscriber fills the cache: five hundred lengths of each list, each up to a megabyte."""
+    await fill(connection)
+    await api.body(Tier.PRO)
+    await api.get(Tier.PRO, "/api/v1/arbitrage")
+    before = [valkey.hlen(group) for group in ("insights", "arbitrage")]
+    for limit in range(1, 20):
+        assert len((await api.body(Tier.PRO, limit=str(limit)))["insights"]) == 1
+        assert (await api.get(Tier.PRO, "/api/v1/arbitrage", limit=str(limit))).status_code == 200
+    assert [valkey.hlen(group) for group in ("insights", "arbitrage")] == before
 
 
 async def test_what_is_kept_goes_away_by_itself(api: Api, connection: db.Connection, valkey: Redis) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -197,6 +198,22 @@ async def test_a_crowd_asks_the_database_once(api: Api, connection: db.Connectio
     await page(api)
     await connection.execute("TRUNCATE ai_insights")
     assert "first" in await page(api)
+
+
+async def test_a_crowd_at_once_costs_one_page(make_api: MakeApi) -> None:
+    """Each would count all markets, while others wait for a connection."""
+    api = await make_api(database_pool_size=1)
+    headers = await api.signed_in(Tier.FREE)
+    resources = api.app.state.resources
+    async with resources.connection():
+        crowd = [asyncio.ensure_future(api.http.get("/")) for _ in range(150)]
+        while resources._waiting < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        asked = asyncio.ensure_future(api.http.get("/api/v1/markets", headers=headers))
+        await asyncio.sleep(0.1)
+    assert (await asked).status_code == 200
+    assert {answer.status_code for answer in await asyncio.gather(*crowd)} == {200}
 
 
 async def test_the_page_is_a_503_without_the_database(make_api: MakeApi) -> None:

@@ -119,6 +119,21 @@ async def test_premium_is_told_of_an_end_from_the_next_hour_on(api: Api, connect
     assert (await api.get(Tier.PREMIUM, path)).json()["insight"]["ended_at"] == "2026-11-22T13:01:00Z"
 
 
+async def test_basic_is_told_of_an_end_when_the_next_digest_is_made_or_the_insight_is_over(
+    api: Api, connection: db.Connection
+) -> None:
+    insight_id = await insert_insight(connection, "one", ended_at=NOW - 30 * MINUTE, expires_at=NOW + 30 * HOUR)
+    await insert_digest(connection, [insight_id], NOW - HOUR)
+    path = f"{INSIGHTS}/{insight_id}"
+    assert (await api.get(Tier.PRO, path)).json()["insight"]["ended_at"] is not None
+    assert (await api.get(Tier.BASIC, path)).json()["insight"]["ended_at"] is None
+    await insert_digest(connection, [insight_id], NOW + 23 * HOUR)
+    api.clock.now = NOW + 24 * HOUR
+    assert (await api.get(Tier.BASIC, path)).json()["insight"]["ended_at"] is not None
+    api.clock.now = NOW + 31 * HOUR
+    assert (await api.get(Tier.BASIC, path)).json()["insight"]["ended_at"] is not None
+
+
 async def test_arbitrage_is_for_premium_and_pro_in_pages(api: Api, connection: db.Connection) -> None:
     for edge in ("3.1", "5", "3.1", "4"):
         await insert_arbitrage(connection, edge, edge=edge)

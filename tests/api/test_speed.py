@@ -14,7 +14,7 @@ import pytest
 from api.access import view_of
 from api.credentials import make_token
 from api.limits import Limits
-from api.ready import Answer, Shelf, takes_gzip
+from api.ready import Answer, Ready, Shelf, takes_gzip
 from api.resources import Resources
 from core import db
 from core.errors import DatabaseDown
@@ -132,6 +132,33 @@ async def test_a_compressed_answer_is_the_same_answer(api: Api, connection: db.C
     assert gzip.decompress(raw) == plain.content
     assert len(raw) == int(answer.headers["content-length"]) < len(plain.content) / 2
     assert answer.headers["etag"] == plain.headers["etag"]
+
+
+async def test_an_answer_is_compressed_once_and_for_nobody_who_does_not_take_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+    compress = gzip.compress
+
+    def counted(body: bytes, level: int) -> bytes:
+        made.append(len(body))
+        return compress(body, level)
+
+    monkeypatch.setattr(gzip, "compress", counted)
+    for size in (999, 50_000, 500_000):
+        made.clear()
+        ready = Ready(Answer(b"x" * size, NOW), 0.0)
+        sent: list[Any] = []
+
+        async def send(message: Any, sent: list[Any] = sent) -> None:
+            sent.append(message)
+
+        await ready.send(send, [], b"", b"", None)
+        assert (made, sent[-1]["body"]) == ([], b"x" * size)
+        await asyncio.gather(*(ready.send(send, [], b"gzip", b"", None) for _ in range(20)))
+        assert made == ([size] if size > 999 else [])
+        bodies = {message["body"] for message in sent[2:] if "body" in message}
+        assert {gzip.decompress(body) if made else body for body in bodies} == {b"x" * size}
 
 
 async def test_a_crowd_that_asks_for_what_is_not_there_costs_one_load() -> None:

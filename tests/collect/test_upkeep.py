@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from collect import upkeep
 from core import db
+from core.queries import billing, signing_in
 from tests.api.rows import insert_insight
 from tests.collect.conftest import MakeRun
 from tests.conftest import NOW
@@ -104,6 +105,19 @@ async def test_markets_that_ended_are_trimmed_and_later_forgotten_but_for_those_
     assert said["ended"] == {"final": ENDED}
     left = await pool.fetch("SELECT payout, count(*) FROM markets GROUP BY payout ORDER BY payout NULLS LAST")
     assert [tuple(row) for row in left] == [(0, 1), (None, MARKETS - ENDED)]
+
+
+async def test_what_is_over_of_accounts_and_billing_is_forgotten_by_the_settings(
+    make_run: MakeRun, pool: db.Pool
+) -> None:
+    ago = datetime.now(UTC) - 10 * DAY
+    async with pool.acquire() as connection:
+        await signing_in.register(connection, "a@example.com", "hash", ago)
+        await billing.insert_event(connection, "evt_1", "invoice.paid", "cus_1", ago, ago, {"a": 1})
+        await billing.mark_event_handled(connection, "evt_1", ago)
+    for days, aged in ((11, {}), (9, {"stripe_events": 1, "users": 1})):
+        said = await upkeep.run(await make_run("upkeep", NIGHT, stripe_event_days=days, unverified_days=days))
+        assert said["aged"] == aged
 
 
 @pytest.mark.usefixtures("filled")

@@ -7,10 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from core.models import Tier
@@ -166,6 +169,27 @@ def test_the_api_serves_on_its_port_until_it_is_told_to_stop(database_url: str, 
             assert http.get(insights, headers={"authorization": headers[Tier.FREE]}).status_code == 403
             assert http.get(insights, headers={"authorization": headers[Tier.PRO]}).json()["refresh"] == "real-time"
         assert server.stopped() == 0
+        assert "Traceback" not in server.said()
+
+
+def test_what_is_under_way_when_the_api_is_told_to_stop_is_answered_first(database_url: str, tmp_path: Path) -> None:
+    headers = {"authorization": hosting.tokens(database_url)[Tier.PRO]}
+    environment = clean_environment(DATABASE_URL=database_url) | hosting.API
+    with (
+        hosted(lambda *_: [sys.executable, "-m", "api"], environment, tmp_path) as server,
+        psycopg.connect(database_url) as holder,
+        ThreadPoolExecutor(1) as clients,
+    ):
+        holder.execute("LOCK TABLE markets IN ACCESS EXCLUSIVE MODE")
+        asked = clients.submit(httpx.get, f"{server.url}/api/v1/markets", headers=headers, timeout=60)
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        while holder.execute(waiting).fetchone() == (0,):
+            time.sleep(0.01)
+        server.process.terminate()
+        time.sleep(1)  # it has heard of it by then
+        holder.rollback()
+        assert asked.result().status_code == 200
+        assert server.process.wait(60) == 0
         assert "Traceback" not in server.said()
 
 

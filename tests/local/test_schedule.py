@@ -12,6 +12,7 @@ import pytest
 from local import schedule
 from local.kit import Command
 from local.schedule import Progress, Schedule, last_said
+from tests.hosts.schedule import implemented
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -20,6 +21,13 @@ def test_a_job_that_is_late_by_several_times_runs_once() -> None:
     jobs = Schedule(NOON, ["collect"])
     assert jobs.take_due(NOON + timedelta(hours=2)) == ["collect"]
     assert jobs.take_due(NOON + timedelta(hours=2)) == []
+
+
+def test_what_is_built_and_due_by_the_clock_is_what_the_demo_runs() -> None:
+    assert {job.name for job in implemented()} - {*schedule.BUILT} == {"reconcile"}
+    jobs = Schedule(NOON, (*schedule.BUILT, "reconcile"))
+    assert "reconcile" not in jobs.take_due(NOON + timedelta(hours=13))
+    assert "reconcile" in jobs.take_due(NOON + timedelta(hours=17))
 
 
 def test_the_last_word_of_each_venue_counts_and_other_lines_do_not() -> None:

@@ -48,6 +48,8 @@ def test_a_free_user_upgrades_changes_the_plan_and_cancels_in_a_browser() -> Non
             shop = start_shop(kit, api, tokens[Tier.FREE])
             with httpx.Client(follow_redirects=True, timeout=30) as browser:
                 use(browser, shop)
+            said = kit.job("reconcile", sales)
+            assert (said["compared"], said["differing"], said["parked"]) == (1, 0, {})
         reset_folder(folder)
 
 

@@ -124,6 +124,7 @@ def test_the_demo_serves_every_tier_stops_cleanly_and_survives_kill_9_and_a_dead
         tokens = demo.tokens()
         assert set(tokens) == {"free", "basic", "premium", "pro"}
         assert demo.get("/api/v1/insights/ai", tokens["free"]).status_code == 403
+        assert len(demo.get("/api/v1/billing/plans", tokens["free"]).json()["plans"]) == 3
         insights = demo.get("/api/v1/insights/ai", tokens["pro"]).json()["insights"]
         assert insights
         assert all(insight["model"].startswith("stand-in:") for insight in insights)

@@ -10,7 +10,7 @@ import pytest
 
 from core import db
 from core.cache import make_cache
-from core.errors import StripeDown
+from core.errors import JobFailed, StripeDown
 from core.models import Tier
 from core.runtime import JOBS, Run
 from core.settings import WebhookSettings
@@ -99,6 +99,41 @@ async def test_what_was_parked_is_handled_once_it_can_be(
     assert said["events"]["handled"] == said["events"]["open"] > 0
     assert all(handled for handled, _ in (await stripe.stored()).values())
     assert await stripe.tier() is Tier.PRO
+
+
+async def test_however_many_are_open_each_is_tried_and_stripe_is_asked_once_for_each_customer(
+    stripe: Stripe, run: Reconcile
+) -> None:
+    """What the operator never mends must not keep from the others what they wait for."""
+    await stripe.subscribe()
+    await stripe.connection.execute(
+        "INSERT INTO stripe_events (id, type, customer_id, created_at, received_at, body) "
+        "SELECT 'evt_' || n, 'x', CASE WHEN n <= 1200 THEN 'cus_unknown' ELSE $2 END, $1, "
+        "$1::timestamptz + make_interval(secs => n), '{}' FROM generate_series(1, 1210) n",
+        stripe.now() - timedelta(days=1),
+        stripe.customer,
+    )
+    calls = stripe.calls
+    said = await run()
+    assert said["events"] == {"open": 1210, "handled": 10}
+    assert said["parked"] == {"cus_unknown": "unknown customer cus_unknown"}
+    assert stripe.calls - calls < 10
+    rows = await stripe.connection.fetch(
+        "SELECT parked_because, count(*) FROM stripe_events WHERE handled_at IS NULL GROUP BY 1"
+    )
+    assert [tuple(row) for row in rows] == [("unknown customer cus_unknown", 1200)]
+
+
+async def test_a_subscription_in_a_strange_shape_hides_no_other(stripe: Stripe, run: Reconcile) -> None:
+    other_user, other = await stripe.new_customer("second@example.com")
+    await stripe.subscribe(Tier.PRO, other)
+    odd = await stripe.subscribe()
+    await stripe.tell_all()
+    await stripe.connection.execute("TRUNCATE subscriptions; UPDATE users SET tier = 'free', tier_until = NULL")
+    stripe.app.state.stripe.book.subscriptions[odd].period_end = "soon"
+    with pytest.raises(JobFailed, match=f"1 were not reconciled: {odd}: a subscription in a shape we do not know"):
+        await run()
+    assert await stripe.tier(user_id=other_user) is Tier.PRO
 
 
 async def test_an_unknown_customer_who_pays_is_told_every_day(

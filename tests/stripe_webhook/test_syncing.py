@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.models import Tier
-from core.queries import accounts
+from core.queries import accounts, billing
 from tests.stripe_account import GRACE, MakeStripe, Stripe, at_once
 
 PERIOD = timedelta(days=30)
@@ -190,6 +190,21 @@ async def test_a_deleted_customer_has_nothing(stripe: Stripe) -> None:
     assert await stripe.tell_all() == {"handled"}
     assert await stripe.tier() is Tier.FREE
     assert await stripe.connection.fetchval("SELECT status FROM subscriptions") == "canceled"
+
+
+async def test_events_of_a_deleted_customer_who_was_replaced_meanwhile_are_nobodys_and_alarm_nobody(
+    stripe: Stripe,
+) -> None:
+    """The user bought again, as a new customer, before Stripe's word of the old one's end arrived."""
+    await stripe.subscribe(Tier.BASIC)
+    await stripe.client.v1.customers.delete_async(stripe.customer)
+    second = await stripe.client.v1.customers.create_async({"metadata": {"user_id": stripe.user_id}})
+    assert await billing.set_customer(stripe.connection, stripe.user_id, second.id, instead_of=stripe.customer)
+    await stripe.card(good=True, customer=second.id)
+    await stripe.subscribe(Tier.PRO, second.id)
+    assert await stripe.tell_all() == {"handled"}
+    assert await stripe.tier() is Tier.PRO
+    assert all(handled for handled, _ in (await stripe.stored()).values())
 
 
 async def test_a_price_that_is_not_sold_any_more_is_still_honoured(make_stripe: MakeStripe) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -77,11 +78,23 @@ async def fetch_subscriptions(client: StripeClient, customer_id: str) -> list[Su
         return [] if await customer_is_deleted(client, customer_id) else None
 
 
-async def fetch_standing(client: StripeClient) -> AsyncIterator[Subscription]:
-    """Every subscription of the account that is not cancelled, whosever it is."""
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A subscription in a shape that we do not know."""
+
+    id: str
+    why: str
+
+
+async def fetch_standing(client: StripeClient) -> AsyncIterator[Subscription | Unreadable]:
+    """Every subscription of the account that is not cancelled, whosever it is. One that is odd hides no other."""
     with translated():
         async for raw in _all(client, {}):
-            yield await _complete(client, raw)
+            try:
+                found: Subscription | Unreadable = await _complete(client, raw)
+            except StripeRefuses as error:
+                found = Unreadable(str(getattr(raw, "id", "without an id")), str(error))
+            yield found
 
 
 async def customer_is_deleted(client: StripeClient, customer_id: str) -> bool:

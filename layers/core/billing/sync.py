@@ -81,10 +81,10 @@ async def sync_customer(books: Books, customer_id: str, cause: str, event_id: st
     for _ in range(_ROUNDS):
         async with books.transaction() as connection:
             ticket = await queries.take_ticket(connection, customer_id)
-        if ticket is None and not await _adopt(books, customer_id):
-            return await _park(books, event_id, f"unknown customer {customer_id}")
         if ticket is None:
-            continue
+            if await _adopt(books, customer_id):
+                continue
+            return await _strangers(books, event_id, customer_id)
         found = await stripe_api.fetch_subscriptions(books.client, customer_id)
         if found is None:
             return await _park(
@@ -105,6 +105,16 @@ async def _adopt(books: Books, customer_id: str) -> bool:
         return False
     async with books.transaction() as connection:
         return await queries.set_customer(connection, str(user_id), customer_id)
+
+
+async def _strangers(books: Books, event_id: str | None, customer_id: str) -> Outcome:
+    """A customer of nobody's. With a deleted one its subscriptions went: it pays for nothing that somebody lacks."""
+    if not await stripe_api.customer_is_deleted(books.client, customer_id):
+        return await _park(books, event_id, f"unknown customer {customer_id}")
+    if event_id is not None:
+        async with books.transaction() as connection:
+            await queries.mark_event_handled(connection, event_id, books.clock())
+    return Outcome("handled")
 
 
 async def _apply(

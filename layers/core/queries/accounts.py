@@ -8,6 +8,8 @@ from typing import Any
 from core.db import Connection
 from core.models import Tier
 
+_OF_CUSTOMER = "customer_id = (SELECT stripe_customer_id FROM users WHERE id = $1::uuid)"
+
 
 async def account(connection: Connection, user_id: str) -> dict[str, Any] | None:
     """id, email, tier, when it was opened and its address verified; None for a user who is gone."""
@@ -29,6 +31,7 @@ async def export(connection: Connection, user_id: str) -> dict[str, Any]:
         "tier_changes": "SELECT at, from_tier, to_tier, cause FROM tier_changes WHERE user_id = $1::uuid ORDER BY at",
         "analyses": "SELECT platform, market_id, question, status, requested_at, ended_at, result, reason "
         "FROM analyses WHERE user_id = $1::uuid ORDER BY requested_at",
+        "stripe_events": f"SELECT id, type, created_at, body FROM stripe_events WHERE {_OF_CUSTOMER} ORDER BY id",  # noqa: S608
     }
     parts = {name: [dict(row) for row in await connection.fetch(sql, user_id)] for name, sql in tables.items()}
     customer = await connection.fetchval("SELECT stripe_customer_id FROM users WHERE id = $1::uuid", user_id)
@@ -49,10 +52,11 @@ async def delete_user(connection: Connection, user_id: str, now: datetime) -> No
     """Takes all that is personal. What stays is an empty row that invoices of the past refer to."""
     for table in ("sessions", "api_keys", "mail_tokens", "analyses"):
         await connection.execute(f"DELETE FROM {table} WHERE user_id = $1::uuid", user_id)  # noqa: S608
+    await connection.execute(f"UPDATE stripe_events SET body = '{{}}' WHERE {_OF_CUSTOMER}", user_id)  # noqa: S608
     await connection.execute(
         """
         UPDATE users SET email = 'deleted:' || id, password_hash = NULL, email_verified_at = NULL, tier = 'free',
-            deleted_at = $2 WHERE id = $1::uuid
+            tier_until = NULL, deleted_at = $2 WHERE id = $1::uuid
         """,
         user_id,
         now,

@@ -83,15 +83,27 @@ async def mark_event_parked(connection: Connection, event_id: str, because: str)
     )
 
 
-async def open_events(connection: Connection, before: datetime, most: int) -> list[tuple[str, str | None]]:
-    """(event, customer) of those received before and not handled, the oldest first."""
+async def open_events(connection: Connection, before: datetime, after: str, most: int) -> list[tuple[str, list[str]]]:
+    """(customer, events) received before and not handled; by customer, those behind `after` first."""
     rows = await connection.fetch(
-        "SELECT id, customer_id FROM stripe_events WHERE handled_at IS NULL AND received_at < $1 "
-        "ORDER BY received_at LIMIT $2",
+        "SELECT customer_id, array_agg(id ORDER BY received_at) FROM stripe_events "
+        "WHERE handled_at IS NULL AND received_at < $1 AND customer_id > $2 "
+        "GROUP BY customer_id ORDER BY customer_id LIMIT $3",
         before,
+        after,
         most,
     )
-    return [(row["id"], row["customer_id"]) for row in rows]
+    return [(row[0], row[1]) for row in rows]
+
+
+async def nobodys_events(connection: Connection, before: datetime) -> list[str]:
+    """Open ones that name no customer, the oldest first."""
+    rows = await connection.fetch(
+        "SELECT id FROM stripe_events WHERE handled_at IS NULL AND received_at < $1 AND customer_id IS NULL "
+        "ORDER BY received_at",
+        before,
+    )
+    return [row["id"] for row in rows]
 
 
 async def customer_of(connection: Connection, user_id: str) -> str | None:

@@ -46,12 +46,16 @@ async def standing_of_key(connection: Connection, secret_sha256: bytes) -> Stand
     return None if row is None else Standing(row["id"], Tier(row["tier"]))
 
 
-async def insert_user(connection: Connection, email: str, password_hash: str, now: datetime) -> str | None:
-    """The new user's id; None when a living account has the address."""
+async def register(connection: Connection, email: str, password_hash: str, now: datetime) -> str | None:
+    """The id of a new user, or of one whose address nobody has verified yet, whose password this is from now on.
+
+    None when the address is verified. One statement: a verification at the same time comes before it or after it.
+    """
     user_id: str | None = await connection.fetchval(
         """
         INSERT INTO users (email, password_hash, created_at) VALUES (lower($1), $2, $3)
-        ON CONFLICT (email) WHERE deleted_at IS NULL DO NOTHING RETURNING id::text
+        ON CONFLICT (email) WHERE deleted_at IS NULL DO UPDATE SET password_hash = excluded.password_hash
+        WHERE users.email_verified_at IS NULL RETURNING id::text
         """,
         email,
         password_hash,
@@ -67,6 +71,16 @@ async def user_by_email(connection: Connection, email: str) -> dict[str, Any] | 
         email,
     )
     return None if row is None else dict(row)
+
+
+async def holds_password(connection: Connection, user_id: str, password_hash: str) -> bool:
+    """Whether it is still the living user's, and stays so until the transaction ends."""
+    row = await connection.fetchrow(
+        "SELECT FROM users WHERE id = $1::uuid AND password_hash = $2 AND deleted_at IS NULL FOR UPDATE",
+        user_id,
+        password_hash,
+    )
+    return row is not None
 
 
 async def set_password(connection: Connection, user_id: str, password_hash: str) -> None:
@@ -85,6 +99,17 @@ async def insert_mail_token(
         purpose,
         expires_at,
     )
+
+
+async def is_good_mail_token(connection: Connection, secret_sha256: bytes, purpose: Purpose, now: datetime) -> bool:
+    good: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM mail_tokens "
+        "WHERE secret_sha256 = $1 AND purpose = $2 AND used_at IS NULL AND expires_at > $3)",
+        secret_sha256,
+        purpose,
+        now,
+    )
+    return good
 
 
 async def use_mail_token(connection: Connection, secret_sha256: bytes, purpose: Purpose, now: datetime) -> str | None:
@@ -166,8 +191,11 @@ async def revoke_session(connection: Connection, refresh_sha256: bytes, now: dat
 
 
 async def revoke_all(connection: Connection, user_id: str, now: datetime) -> None:
-    """Every session of the user with its access tokens, and every token that was issued without a session."""
+    """Every session of the user with its access tokens, every key, and every token issued without a session."""
     await connection.execute(
         "UPDATE sessions SET revoked_at = $2 WHERE user_id = $1::uuid AND revoked_at IS NULL", user_id, now
+    )
+    await connection.execute(
+        "UPDATE api_keys SET revoked_at = $2 WHERE user_id = $1::uuid AND revoked_at IS NULL", user_id, now
     )
     await connection.execute("UPDATE users SET tokens_from = $2 WHERE id = $1::uuid", user_id, now)

@@ -54,8 +54,8 @@ async def test_an_event_is_stored_once_and_open_until_it_is_handled(connection: 
     for _ in range(2):
         assert await billing.insert_event(connection, "evt_1", "x", "cus_1", NOW, NOW, {"a": 1})
     await billing.mark_event_parked(connection, "evt_1", "unknown price")
-    assert await billing.open_events(connection, NOW + DAY, 10) == [("evt_1", "cus_1")]
-    assert await billing.open_events(connection, NOW, 10) == []
+    assert await billing.open_events(connection, NOW + DAY, "", 10) == [("cus_1", ["evt_1"])]
+    assert await billing.open_events(connection, NOW, "", 10) == []
     await billing.mark_event_handled(connection, "evt_1", NOW)
     await billing.mark_event_parked(connection, "evt_1", "too late")
     assert not await billing.insert_event(connection, "evt_1", "x", "cus_1", NOW, NOW, {"a": 1})
