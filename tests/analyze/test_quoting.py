@@ -27,7 +27,7 @@ from tests.conftest import served
 
 pytestmark = pytest.mark.usefixtures("collected")
 
-PAIRS = 8
+PAIRS = 7
 ONE = Decimal(1)
 
 

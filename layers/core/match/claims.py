@@ -23,6 +23,11 @@ _COUNTED = re.compile(
     r"(or (?:more|higher|greater|over|less|fewer|lower))\b",
     re.I,
 )
+_SPELLED = re.compile(
+    r"\b(at least|at most|exactly|(?:no )?(?:more|greater|fewer|less) than|over|under|above|below) "
+    rf"({'|'.join(lexicon.NUMBER_WORDS)})\b",
+    re.I,
+)
 _DISTRICT = re.compile(r"\b([A-Z]{2})-([0-9]{1,2})\b")
 _ORDINAL = re.compile(r"([0-9]+)(?:st|nd|rd|th)")
 
@@ -33,6 +38,7 @@ class Claim:
 
     `subject` are those of its label, which must be said by the other.
     `names` are the words that the title writes with a capital. `negated`: an odd number of negators stands in it.
+    `little` are the light words that turn a bet, in order (`lexicon.LITTLE`).
     `is_open`: it asks for one of several and does not say which.
     """
 
@@ -47,11 +53,12 @@ class Claim:
     is_open: bool
     is_passive: bool
     order: tuple[str, ...]
+    little: tuple[str, ...]
 
 
 def read_claim(title: str, close_time: datetime | None, yes_label: str = "Yes") -> Claim:
     title, label = _SEASON.sub(_last_year, _DISTRICT.sub(r"\1\2", title)), yes_label.strip()
-    title = _COUNTED.sub(r"\1 \3 \2", title)
+    title = _COUNTED.sub(r"\1 \3 \2", _SPELLED.sub(_in_digits, title))
     if label.casefold() in ("yes", "no"):
         label = ""
     facts = read_facts(title, close_time, yes_label)
@@ -71,8 +78,13 @@ def read_claim(title: str, close_time: datetime | None, yes_label: str = "Yes") 
         is_open=not subject and not amounts and bool(_OPEN.match(title)),
         is_passive=bool(_PASSIVE.search(title)),
         order=tuple(dict.fromkeys(words)),
+        little=tuple(lexicon.LITTLE[word] for word in facts.words if word in lexicon.LITTLE),
         negated=sum(word in lexicon.NEGATORS for word in words) % 2 == 1,
     )
+
+
+def _in_digits(match: re.Match[str]) -> str:
+    return f"{match[1]} {lexicon.NUMBER_WORDS[match[2].lower()]}"
 
 
 def _last_year(match: re.Match[str]) -> str:

@@ -127,11 +127,24 @@ async def near_misses(connection: Connection, at: datetime, limit: int = 50) -> 
 
 
 async def judged_pairs(connection: Connection) -> list[dict[str, Any]]:
-    """Pairs in which a relation was found, with what is to be said of settlement."""
+    """Pairs that may be priced, each market in one of them only, and matches that their rules block.
+
+    As they were judged on the markets' present terms; with what is to be said of settlement.
+    """
     rows = await connection.fetch(
         """
+        WITH judged AS (
+            SELECT p.*, count(*) FILTER (WHERE p.may_be_priced) OVER (PARTITION BY p.kalshi_market_id) AS of_kalshi,
+                   count(*) FILTER (WHERE p.may_be_priced) OVER (PARTITION BY p.polymarket_market_id) AS of_polymarket
+            FROM pairs p
+            JOIN markets k ON k.platform = 'kalshi' AND k.market_id = p.kalshi_market_id
+            JOIN markets m ON m.platform = 'polymarket' AND m.market_id = p.polymarket_market_id
+            WHERE p.kalshi_digest = k.terms_digest AND p.polymarket_digest = m.terms_digest
+              AND (p.may_be_priced OR p.is_match AND p.settlement_risk = 'BLOCK')
+        )
         SELECT kalshi_market_id, polymarket_market_id, relation, same_side, confidence, settlement_risk, reasons
-        FROM pairs WHERE relation <> 'none' ORDER BY kalshi_market_id, polymarket_market_id
+        FROM judged WHERE settlement_risk = 'BLOCK' OR (of_kalshi = 1 AND of_polymarket = 1)
+        ORDER BY kalshi_market_id, polymarket_market_id
         """
     )
     return [dict(row) for row in rows]

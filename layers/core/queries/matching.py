@@ -245,7 +245,10 @@ async def retire_pairs(connection: Connection, pairs: Iterable[tuple[str, str]],
 
 
 async def living_pairs(connection: Connection) -> list[Verdict]:
-    """Matches of which both markets are open, but for those whose rules block them and markets that fit several."""
+    """Matches of which both markets are open, but for those whose rules block them and markets that fit several.
+
+    A verdict counts for the terms that it was made on: of terms that changed since and wait to be judged, none does.
+    """
     rows = await connection.fetch(
         f"""
         WITH living AS (
@@ -255,6 +258,7 @@ async def living_pairs(connection: Connection) -> list[Verdict]:
             JOIN markets k ON k.platform = 'kalshi' AND k.market_id = p.kalshi_market_id
             JOIN markets m ON m.platform = 'polymarket' AND m.market_id = p.polymarket_market_id
             WHERE p.may_be_priced AND k.status = 'open' AND k.listed AND {_OPEN}
+              AND p.kalshi_digest = k.terms_digest AND p.polymarket_digest = m.terms_digest
         )
         SELECT * FROM living WHERE of_kalshi = 1 AND of_polymarket = 1 ORDER BY kalshi_market_id
         """  # noqa: S608  a constant of our own
