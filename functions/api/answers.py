@@ -122,8 +122,8 @@ class Arbitrage(BaseModel):
     id: str
     type: Literal["CROSS_PLATFORM", "RELATED_MARKET", "TEMPORAL", "HEDGE"]
     description: str
-    kalshi_market: str
-    polymarket_market: str
+    kalshi_market: str | None = Field(description="null where all legs are of the other venue")
+    polymarket_market: str | None
     edge_percentage: float
     net_edge_usd: float
     cost_usd: float
@@ -134,6 +134,27 @@ class Arbitrage(BaseModel):
     confidence: float | None
     quoted_at: AwareDatetime = Field(description="when both books were read")
     first_seen_at: AwareDatetime
+    expires_at: AwareDatetime
+
+
+class MissedLeg(BaseModel):
+    platform: Platform
+    market_id: str
+    title: str
+    side: Literal["YES", "NO"]
+    ask: str | None = Field(default=None, description="the best price, in dollars a share")
+    clears_at: str | None = Field(default=None, description="the price at which this leg alone would clear the bundle")
+
+
+class NearMiss(BaseModel):
+    type: Literal["CROSS_PLATFORM", "RELATED_MARKET", "TEMPORAL", "HEDGE"]
+    description: str
+    lacks: Literal["price", "fees", "edge", "depth", "rules", "books"]
+    reason: str
+    legs: list[MissedLeg]
+    shares: float | None
+    edge_percentage: float | None = Field(description="after fees; below 0 it would lose")
+    quoted_at: AwareDatetime = Field(description="when its books were read")
     expires_at: AwareDatetime
 
 
@@ -172,6 +193,10 @@ class OneInsight(Common):
 class Arbitrages(Common):
     arbitrage: list[Arbitrage]
     next_cursor: NextCursor
+
+
+class NearMisses(Common):
+    near_misses: list[NearMiss]
 
 
 class Digest(Common):
@@ -278,6 +303,7 @@ BY_ROUTE: dict[str, type[BaseModel]] = {
     "get_insights": Insights,
     "get_insight": OneInsight,
     "get_arbitrage": Arbitrages,
+    "get_near_misses": NearMisses,
     "get_latest_digest": Digest,
     "get_digest": Digest,
     "get_markets": Markets,

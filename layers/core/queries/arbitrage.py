@@ -110,17 +110,21 @@ async def insert_near_misses(connection: Connection, rows: Sequence[Mapping[str,
     )
 
 
-async def near_misses(connection: Connection, at: datetime, limit: int = 50) -> list[dict[str, Any]]:
-    """Those of the last run that had any by `at`, the nearest first; what lacks more than money comes last."""
+async def near_misses(connection: Connection, at: datetime, lasting_s: int, limit: int = 100) -> list[dict[str, Any]]:
+    """Those of the last run that had any by `at`, the nearest first; what lacks more than money comes last.
+
+    Each with the time its books were read; over `lasting_s` after the run, as what is quoted is.
+    """
     rows = await connection.fetch(
         """
-        SELECT at, opportunity_type AS type, description, lacks, reason, legs, shares::float8,
-               edge_percentage::float8, quoted_at
+        SELECT opportunity_type AS type, description, lacks, reason, legs, shares::float8,
+               edge_percentage::float8, quoted_at, at + make_interval(secs => $2) AS expires_at
         FROM arbitrage_near_misses
-        WHERE at = (SELECT max(at) FROM arbitrage_near_misses WHERE at <= $1)
-        ORDER BY edge_percentage DESC NULLS LAST, bundle_key LIMIT $2
+        WHERE at = (SELECT max(at) FROM arbitrage_near_misses WHERE at <= $1) AND at + make_interval(secs => $2) > $1
+        ORDER BY edge_percentage DESC NULLS LAST, bundle_key LIMIT $3
         """,
         at,
+        float(lasting_s),
         limit,
     )
     return [dict(row) for row in rows]

@@ -145,10 +145,12 @@ async def test_near_misses_are_those_of_the_last_run_by_then_and_go_after_two_da
         await arbitrage.insert_near_misses(connection, [near_miss(key, at, "-2"), near_miss("near", at, "1")], at)
 
     async def told(hours: float) -> list[float]:
-        return [row["edge_percentage"] for row in await arbitrage.near_misses(connection, NOW + hours * 60 * MINUTES)]
+        told = await arbitrage.near_misses(connection, NOW + hours * 60 * MINUTES, 900)
+        return [row["edge_percentage"] for row in told]
 
     assert await told(59) == []
-    assert await told(60) == [1, -2]
+    assert await told(60) == await told(60.24) == [1, -2]
+    assert await told(60.25) == [], "over after the interval that they were told for"
     stored = await connection.fetch("SELECT bundle_key FROM arbitrage_near_misses ORDER BY 1")
     assert [row["bundle_key"] for row in stored] == ["near", "third"]
 
@@ -174,13 +176,3 @@ async def test_wordings_hold_what_the_venue_says_of_strikes_ends_and_the_list(
     assert wording.settles_at == datetime(2027, 1, 2, 10, tzinfo=UTC)
     assert (wording.exhaustive, wording.unsettled) == (False, 2)
     assert wording.rules == "If it rains, YES."
-
-
-async def test_pairs_without_a_relation_are_not_told(connection: db.Connection) -> None:
-    await connection.executemany(
-        "INSERT INTO pairs VALUES ($1, 'P', $2, true, 0.64, 'CAUTION', '[\"read both\"]', $3)",
-        [("K-1", "identity", NOW), ("K-2", "none", NOW), ("K-3", "subset", NOW)],
-    )
-    told = await arbitrage.judged_pairs(connection)
-    assert [(row["kalshi_market_id"], row["relation"]) for row in told] == [("K-1", "identity"), ("K-3", "subset")]
-    assert told[0]["reasons"] == ["read both"]
