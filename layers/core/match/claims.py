@@ -28,6 +28,13 @@ _SPELLED = re.compile(
     rf"({'|'.join(lexicon.NUMBER_WORDS)})\b",
     re.I,
 )
+# The whole sentence is denied: not a name or a verdict in it ("No Other Land", "found not guilty", "not only").
+_DENIED = re.compile(
+    r"(?i:no) (?![0-9]|\.|[A-Z][a-z]+ (?:[A-Z]|camp\b|vote\b))|.*\b(?i:there) (?:be|is|are|was|were) no (?![0-9])"
+    r"|(?:.*\s)?(?i:will|does|do|did|is|are|was|were|has|have|can)\s+(?:(?!be\b|been\b|being\b)[^\s\"'“]+\s+){0,6}?(?:not|never)"
+    r"\s+(?!guilty\b|only\b|just\b|yet\b|even\b|more\b|less\b|all\b|every)"
+)
+_NOT = re.compile(r"n't\b")
 _DISTRICT = re.compile(r"\b([A-Z]{2})-([0-9]{1,2})\b")
 _ORDINAL = re.compile(r"([0-9]+)(?:st|nd|rd|th)")
 
@@ -38,6 +45,7 @@ class Claim:
 
     `subject` are those of its label, which must be said by the other.
     `names` are the words that the title writes with a capital. `negated`: an odd number of negators stands in it.
+    `denies`: the negator is the sentence's own, so that the bet is the opposite of the sentence without it.
     `little` are the light words that turn a bet, in order (`lexicon.LITTLE`).
     `is_open`: it asks for one of several and does not say which.
     """
@@ -50,6 +58,7 @@ class Claim:
     dates: tuple[Day, ...]
     years: frozenset[int]
     negated: bool
+    denies: bool
     is_open: bool
     is_passive: bool
     order: tuple[str, ...]
@@ -75,6 +84,7 @@ def read_claim(title: str, close_time: datetime | None, yes_label: str = "Yes") 
         amounts=tuple(amounts),
         dates=facts.dates,
         years=frozenset(facts.years) | {day.year for day in facts.dates if day.year},
+        denies=bool(_DENIED.match(_NOT.sub(" not", plain(title)))),
         is_open=not subject and not amounts and bool(_OPEN.match(title)),
         is_passive=bool(_PASSIVE.search(title)),
         order=tuple(dict.fromkeys(words)),

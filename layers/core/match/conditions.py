@@ -19,6 +19,7 @@ SENTENCES = re.compile(r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\bvs\.)(?<!U\.S\.)\s+(?=[\"
 _TO_YES = re.compile(r"\b(?:resolves?|settles?|resolved|settled)\s+(?:to\s+)?[\"“”']*yes\b", re.I)
 _TO_NO = re.compile(r"\bif\b.*\b(?:resolves?|settles?|resolved|settled)\s+(?:to\s+)?[\"“”']*no\b", re.I)
 _ASIDE = re.compile(r"\([^()]*\)")
+_PASSING = re.compile(r",[^,]*(?=,)")  # "Ana, who leads the Senate, resigns"
 # What bounds an amount or a day is no alternative and no denial.
 _BOUNDS = re.compile(
     r"\b(?:(?:or|and) (?:more|higher|above|greater|over|less|fewer|below|lower|before|equal to|later)"
@@ -28,7 +29,7 @@ _BOUNDS = re.compile(
 )
 _HEDGES = re.compile(
     r"\b(?:whether|regardless|irrespective|not|no|nor|never|without|except|excluding|unless|instead|rather|either|"
-    r"other than|successor|predecessor)\b|n't\b",
+    r"including|included|incl|other than|successor|predecessor)\b|n't\b",
     re.I,
 )
 _NEAR = 3  # words from an "or", within which a word is one of several ways
@@ -104,7 +105,7 @@ def contradictions(kalshi: str, polymarket: str) -> Iterator[Contradiction]:
 def tells(rules: str, word: str) -> bool:
     """Whether what it takes for YES takes the word too: said plainly, and not as one of several ways."""
     told = _BOUNDS.sub(" ", _ASIDE.sub(" ", condition(rules)))
-    claim = read_text(told)
+    claim = read_text(_PASSING.sub("", told))
     if stem(word) not in _stems(claim) and word not in claim.little:
         return False
     if _HEDGES.search(told) or f"{word}'s" in told.casefold().replace("’", "'"):

@@ -241,6 +241,7 @@ def is_told(sides: Sides, kalshi_rules: str, polymarket_rules: str) -> bool:
         or a.is_passive != b.is_passive
         or not _is_plain(sides)
         or not _is_ordered(a, b)
+        or (a.negated != b.negated and not (a if a.negated else b).denies)
     ):
         return False
     ours, theirs = unmatched(a.words, b.words, exactly=True), unmatched(b.words, a.words, exactly=True)
@@ -262,9 +263,10 @@ def _is_ordered(a: Claim, b: Claim) -> bool:
         del said["us"]
     if little[0] != little[1]:
         return False
+    shared = a.words & b.words
     if a.names and b.names and not {*a.little} & lexicon.DIRECTED:
-        return [word for word in a.order if word in b.names] == [word for word in b.order if word in a.names]
-    return [word for word in a.order if word in b.words] == [word for word in b.order if word in a.words]
+        shared &= a.names | b.names
+    return [word for word in a.order if word in shared] == [word for word in b.order if word in shared]
 
 
 def _lasting(facts: Facts) -> Facts:

@@ -78,6 +78,9 @@ def test_rules_that_pay_no_where_the_others_pay_yes_are_of_the_opposite_bet() ->
         ("Lee is confirmed (a vote of the Senate)", False),
         ("Lee is confirmed", False),
         ("Lee wins the Senate's consent", False),
+        ("Lee, who led the Senate, is confirmed", False),
+        ("Lee wins the House, the Senate or the White House", False),
+        ("Lee wins all chambers including the Senate", False),
         ("the Senate confirms Lee no later than May by 51 or more votes", True),
     ],
 )

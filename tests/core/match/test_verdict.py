@@ -251,6 +251,33 @@ def test_a_look_alike_is_never_priced_whatever_its_rules_mention(kalshi: str, po
 
 
 @pytest.mark.parametrize(
+    ("kalshi", "polymarket", "is_priced"),
+    [
+        ("Will Ruritania not sign in 2026?", "Will Ruritania sign in 2026?", True),
+        ("Ruritania doesn't sign in 2026?", "Ruritania sign in 2026?", True),
+        ("No flood in Oslo in 2026?", "Flood in Oslo in 2026?", True),
+        ("Will there be no flood in Oslo in 2026?", "Will there be a flood in Oslo in 2026?", True),
+        ("Will Lee be found not guilty in 2026?", "Will Lee be found guilty in 2026?", False),
+        ("Will Lee not only sing in 2026?", "Will Lee only sing in 2026?", False),
+        ("Will No Other Land win an Oscar in 2026?", "Will Other Land win an Oscar in 2026?", False),
+        ("Will 'Never Let Go' win in 2026?", "Will 'Let Go' win in 2026?", False),
+        ("Will the No camp win in 2026?", "Will the camp win in 2026?", False),
+        ("Will Duke be the No. 1 seed in 2026?", "Will Duke be the 1 seed in 2026?", False),
+    ],
+)
+def test_only_a_sentence_denied_as_a_whole_is_priced_as_the_opposite(
+    kalshi: str, polymarket: str, is_priced: bool
+) -> None:
+    for one, other in ((kalshi, polymarket), (polymarket, kalshi)):
+        claims = claim(one), claim(other)
+        (found,) = judge_group("K", claims[0], [("P", claims[1])], ALIKE)
+        rules = (form.format("it comes about", "") for form in RULES)
+        priced = with_rules(found, *claims, *rules)
+        assert priced.may_be_priced == is_priced
+        assert not priced.may_be_priced or not priced.same_side
+
+
+@pytest.mark.parametrize(
     ("kalshi", "polymarket"),
     [
         ("Will Trump pardon Maxwell before the midterms?", "Will Trump pardon Maxwell after the midterms?"),
