@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from core.match import lexicon
 from core.match.facts import CLOCK, MARK, Day, Facts, plain, read_facts, take_words
@@ -76,6 +77,7 @@ def read_claim(title: str, close_time: datetime | None, yes_label: str = "Yes") 
     if subject and _WHOLE.match(title) and not {*subject} & {*_content(read_facts(title, close_time).words)[0]}:
         words, subject = [word for word in words if word not in {*subject}], []
     spelled = plain(f"{title} {label}" if subject else title)
+    negated = sum(word in lexicon.NEGATORS for word in words) % 2 == 1
     return Claim(
         facts=facts,
         words=frozenset(words) - lexicon.NEGATORS,
@@ -84,12 +86,12 @@ def read_claim(title: str, close_time: datetime | None, yes_label: str = "Yes") 
         amounts=tuple(amounts),
         dates=facts.dates,
         years=frozenset(facts.years) | {day.year for day in facts.dates if day.year},
-        denies=bool(_DENIED.match(_NOT.sub(" not", plain(title)))),
+        denies=negated and bool(_DENIED.match(_NOT.sub(" not", plain(title)))),
         is_open=not subject and not amounts and bool(_OPEN.match(title)),
         is_passive=bool(_PASSIVE.search(title)),
         order=tuple(dict.fromkeys(words)),
         little=tuple(lexicon.LITTLE[word] for word in facts.words if word in lexicon.LITTLE),
-        negated=sum(word in lexicon.NEGATORS for word in words) % 2 == 1,
+        negated=negated,
     )
 
 
@@ -102,6 +104,7 @@ def _last_year(match: re.Match[str]) -> str:
     return f"20{match[2]}" if int(match[2]) == (int(match[1]) + 1) % 100 else match[0]
 
 
+@lru_cache(1 << 16)
 def stem(word: str) -> str:
     """Rough, for comparing only: confirmed, confirms and confirm are one."""
     if word.endswith(("ies", "ied")) and len(word) > 5:
