@@ -112,6 +112,19 @@ async def test_a_life_keeps_its_peak_and_when_half_of_it_was_gone(connection: db
     assert life["last_edge_percentage"] == Decimal("2.5")
 
 
+async def test_what_nobody_quoted_for_too_long_begins_a_new_life(connection: db.Connection) -> None:
+    back = NOW + 180 * MINUTES  # it stood for fifteen, and then no run was there to look
+    await run(connection, NOW, opportunity("A"), opportunity("B"))
+    assert await run(connection, back, opportunity("A", back)) == (1, 1)
+    told = [(life["bundle_key"], life["first_seen_at"], life["ended_at"]) for life in await lives(connection)]
+    assert told == [("A", NOW, NOW), ("B", NOW, back), ("A", back, None)]
+    stored = await connection.fetch("SELECT first_seen_at FROM arbitrage_opportunities WHERE status = 'active'")
+    assert [row["first_seen_at"] for row in stored] == [back]
+    late = back + 29 * MINUTES
+    await run(connection, late, opportunity("A", late))
+    assert (await lives(connection))[-1]["quotes"] == 2, "a run that was missed breaks nothing"
+
+
 async def test_a_new_peak_begins_its_half_life_anew(connection: db.Connection) -> None:
     for step, edge in enumerate(("6", "3", "9")):
         at = NOW + 15 * step * MINUTES
