@@ -40,6 +40,7 @@ class Verdict:
 
     `same_side`: YES on one is YES on the other; False for a complement, whose YES is the other's NO. `is_match`: the
     two, or this with others of its event, are one bet. `may_be_priced`: the strict gate holds; BLOCK is never priced.
+    `passes_titles`: that gate holds but for what the rules block.
     """
 
     kalshi_id: str
@@ -51,6 +52,7 @@ class Verdict:
     same_side: bool = True
     is_match: bool = False
     may_be_priced: bool = False
+    passes_titles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,11 +227,13 @@ def with_rules(verdict: Verdict, kalshi: Claim, polymarket: Claim, kalshi_rules:
     sides = Sides(kalshi, polymarket)
     told = verdict.is_match and verdict.relation in _SAME and is_told(sides, kalshi_rules, polymarket_rules)
     is_readable = bool(kalshi_rules.strip() and polymarket_rules.strip())
+    passes = is_readable and (verdict.may_be_priced or told)
     return replace(
         verdict,
         risk=risk,
         reasons=(*verdict.reasons, *notes),
-        may_be_priced=is_readable and risk != "BLOCK" and (verdict.may_be_priced or told),
+        may_be_priced=passes and risk != "BLOCK",
+        passes_titles=passes,
     )
 
 

@@ -147,7 +147,7 @@ async def near_misses(connection: Connection, at: datetime, lasting_s: int, limi
 
 
 async def judged_pairs(connection: Connection) -> list[dict[str, Any]]:
-    """Pairs that may be priced, each market in one of them only, and matches that their rules block.
+    """Pairs that may be priced, each market in one of them only, and those that nothing but their rules block.
 
     As they were judged on the markets' present terms; with what is to be said of settlement.
     """
@@ -160,7 +160,7 @@ async def judged_pairs(connection: Connection) -> list[dict[str, Any]]:
             JOIN markets k ON k.platform = 'kalshi' AND k.market_id = p.kalshi_market_id
             JOIN markets m ON m.platform = 'polymarket' AND m.market_id = p.polymarket_market_id
             WHERE p.kalshi_digest = k.terms_digest AND p.polymarket_digest = m.terms_digest
-              AND (p.may_be_priced OR p.is_match AND p.settlement_risk = 'BLOCK')
+              AND (p.may_be_priced OR p.passes_titles AND p.settlement_risk = 'BLOCK')
         )
         SELECT kalshi_market_id, polymarket_market_id, relation, same_side, confidence, settlement_risk, reasons
         FROM judged WHERE settlement_risk = 'BLOCK' OR (of_kalshi = 1 AND of_polymarket = 1)

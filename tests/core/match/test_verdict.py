@@ -197,7 +197,12 @@ def test_what_the_rules_block_is_never_priced() -> None:
     same = "Will Lee leave office by Dec 3, 2026?"
     rules = "If Lee leaves office by Dec 3, 2026."
     found = with_rules(verdict(same, same), claim(same), claim(same), f"{rules} If Lee dies, it is void.", rules)
-    assert (found.risk, found.may_be_priced) == ("BLOCK", False)
+    assert (found.risk, found.may_be_priced, found.passes_titles) == ("BLOCK", False, True)
+    other = claim("Lee and the office by Dec 3, 2026?")
+    loose = with_rules(
+        judge("K", "P", claim(same), other, ALIKE), claim(same), other, f"{rules} Void if Lee dies.", rules
+    )
+    assert (loose.risk, loose.passes_titles) == ("BLOCK", False)
 
 
 RULES = (

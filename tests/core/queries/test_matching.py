@@ -101,7 +101,8 @@ async def test_living_pairs_are_open_priced_and_fit_no_other(pool: db.Pool, conn
     await store(pool, *(make_market(name) for name in ("A", "B", "C", "D")))
     await store(pool, *(make_market(name, "polymarket") for name in ("P", "Q", "R", "S", "T")))
     pairs = [as_stored("A", "P", relation="complement", same_side=False), as_stored("B", "Q"), as_stored("B", "R"),
-             as_stored("C", "S", risk="BLOCK", may_be_priced=False), as_stored("D", "T")]  # fmt: skip
+             as_stored("C", "S", risk="BLOCK", may_be_priced=False, passes_titles=True),
+             as_stored("D", "T")]  # fmt: skip
     await matching.upsert_pairs(connection, pairs)
     await pool.execute("UPDATE markets SET missing_since = now() WHERE market_id = 'T'")
     (living,) = await matching.living_pairs(connection)
@@ -116,8 +117,8 @@ async def test_ladders_rest_on_pairs_that_may_be_priced_and_blocked_matches_are_
     await store(pool, *(make_market(name, "polymarket") for name in ("P", "Q", "R", "S", "T", "U")))
     await matching.upsert_pairs(connection, [
         as_stored("A", "P"), as_stored("B", "Q", may_be_priced=False), as_stored("C", "R"), as_stored("C", "S"),
-        as_stored("D", "T", risk="BLOCK", may_be_priced=False),
-        as_stored("E", "U", risk="BLOCK", may_be_priced=False, is_match=False),
+        as_stored("D", "T", risk="BLOCK", may_be_priced=False, passes_titles=True),
+        as_stored("E", "U", risk="BLOCK", may_be_priced=False),
     ])  # fmt: skip
     told = await arbitrage.judged_pairs(connection)
     assert [row["kalshi_market_id"] for row in told] == ["A", "D"]
