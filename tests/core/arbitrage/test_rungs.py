@@ -89,7 +89,6 @@ def test_a_deadline_is_the_last_day_that_counts(title: str, last_day: date) -> N
         "Will only Acme be above $3,000?",
         "Will Acme be first above $3,000?",
         "Will Ana place above number 5?",
-        "Will fewer than 5 acts be signed before Jan 1, 2027?",
         "Will exactly 5 acts be signed before Jan 1, 2027?",
         "Will the average by Dec 31, 2026 be 3?",
         "Will rates be unchanged by Dec 31, 2026?",
@@ -274,6 +273,12 @@ def test_the_leader_whose_death_is_settled_by_the_last_price_is_on_no_proved_lad
     for narrow, wide in steps:
         ours, other = (Wording(rows[r.market.market_id].terms.rules) for r in (narrow, wide))
         assert "last traded price" in (refusal(narrow, wide, ours, other) or "")
+
+
+def test_what_must_stay_few_is_no_easier_later() -> None:
+    found = read_rung(market("Will fewer than 5 acts be signed before Jan 1, 2027?"))
+    assert found is not None
+    assert found.kind == "threshold"
 
 
 def test_rules_that_say_what_it_takes_for_no_prove_no_ladder() -> None:
