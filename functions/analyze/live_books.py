@@ -42,11 +42,16 @@ async def read_books(
         tokens[market.platform][market.market_id] = market.yes_token
 
     async def one(platform: Platform) -> None:
+        # What comes later than that is of another moment than the other venue's books: no attempt is worth it.
+        most_s = run.settings.arbitrage_max_book_age_s + run.settings.http_timeout_s
         try:
-            async for found in _read_venue(run, platform, lines[platform], tokens[platform]):
-                read.books[platform, found.book.market_id] = found
+            async with asyncio.timeout(most_s):
+                async for found in _read_venue(run, platform, lines[platform], tokens[platform]):
+                    read.books[platform, found.book.market_id] = found
         except VenueError as error:
             read.failed[platform] = str(error)
+        except TimeoutError:
+            read.failed[platform] = f"{platform}: books not read within {most_s:g} s"
 
     await asyncio.gather(*(one(platform) for platform, wanted in tokens.items() if wanted))
     return read

@@ -63,12 +63,15 @@ class Size:
     bundle: Bundle
 
 
-def sizes_of(legs: Sequence[Leg], most: Bundle, min_edge_pct: Decimal) -> list[Size]:
-    """The bundle at each budget and at its most, first the largest whose whole edge is above the minimum."""
+def sizes_of(legs: Sequence[Leg], most: Bundle, min_edge_pct: Decimal, least_shares: Decimal) -> list[Size]:
+    """The bundle at each budget that buys an order the venues take, and at its most.
+
+    First the largest whose whole edge is above the minimum.
+    """
     found = [Size(None, most)]
     for budget in sorted(BUDGETS_USD, reverse=True):
         bundle = for_budget(legs, most, budget)
-        if bundle is not None:
+        if bundle is not None and bundle.shares >= least_shares:
             found.append(Size(budget, bundle))
     return sorted(found, key=lambda size: size.bundle.edge_percentage <= min_edge_pct)
 

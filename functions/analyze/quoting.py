@@ -24,7 +24,7 @@ from core.venues.lines import open_lines
 
 log = logging.getLogger(__name__)
 
-_MIN_POLYMARKET_SHARES = 5
+_LEAST_SHARES: dict[Platform, Decimal] = {"kalshi": Decimal(1), "polymarket": Decimal(5)}  # where no book says it
 _BELIEVABLE_PCT = 100  # above it the books are not of one bet, or not of now
 _BOOKS_AT_ONCE = 100  # of a venue: one request each, so that a bundle's books are of one moment
 _GIVE_UP_AFTER = 2
@@ -179,9 +179,10 @@ def _priced(run: Run[AnalyzeSettings], candidate: Candidate, read: Mapping[Key, 
         way, legs = min(told, key=lambda choice: (cost_of_one(choice[1]) or Decimal(2)) / choice[0].pays)
         return _without_edge(way, legs, min(book.read_at for book in books.values()))
     way, legs, most = max(found, key=lambda choice: choice[2].net_edge_usd)
-    sizes = sizes_of(legs, most, Decimal(str(run.settings.arbitrage_min_edge_pct)))
+    least_shares = _least_shares(way, books)
+    sizes = sizes_of(legs, most, Decimal(str(run.settings.arbitrage_min_edge_pct)), least_shares)
     best = sizes[0].bundle
-    withheld = _withheld(run, way, best) or ((candidate.refused, "rules") if candidate.refused else None)
+    withheld = _withheld(run, best, least_shares) or ((candidate.refused, "rules") if candidate.refused else None)
     if withheld is not None:
         return Missed(*withheld, way, best, legs, min(book.read_at for book in books.values()))
     return make_opportunity(run, candidate, way, sizes, books)
@@ -194,12 +195,18 @@ def _without_edge(plan: Plan, legs: tuple[Leg, ...], quoted_at: datetime) -> Mis
     return Missed("no edge after fees", lacks, plan, None, legs, quoted_at)
 
 
-def _withheld(run: Run[AnalyzeSettings], plan: Plan, best: Bundle) -> tuple[str, Lacks] | None:
+def _least_shares(plan: Plan, books: Mapping[Key, Book]) -> Decimal:
+    """The smallest order that every leg's venue takes."""
+    told = ((leg.platform, books[leg.platform, leg.market_id].least_shares) for leg in plan.legs)
+    return max(_LEAST_SHARES[platform] if least is None else least for platform, least in told)
+
+
+def _withheld(run: Run[AnalyzeSettings], best: Bundle, least_shares: Decimal) -> tuple[str, Lacks] | None:
     if best.edge_percentage <= Decimal(str(run.settings.arbitrage_min_edge_pct)):
         return "edge below the minimum", "edge"
     if best.edge_percentage > _BELIEVABLE_PCT:
         return "edge too large to be true", "rules"
-    if any(leg.platform == "polymarket" for leg in plan.legs) and best.shares < _MIN_POLYMARKET_SHARES:
+    if best.shares < least_shares:
         return "below the venue's smallest order", "depth"
     return None
 

@@ -150,6 +150,8 @@ def proved(found: Proposed, wordings: Mapping[Key, Wording]) -> Candidate:
     elif found.rungs is not None:
         ours, other = (wordings.get((r.market.platform, r.market.market_id), Wording("")) for r in found.rungs)
         refused = refused or refusal(*found.rungs, ours, other)
+    elif found.basis == "all NO":
+        refused = refused or exhaustive.halved(terms)
     elif found.basis == "all YES":
         because, lacking = exhaustive.proof(terms)
         refused = refused or (lacking if because is None else None)

@@ -170,6 +170,27 @@ class Arbitrage(BaseModel):
     settles_at: AwareDatetime | None
 
 
+class MissedLeg(BaseModel):
+    platform: Platform
+    market_id: str
+    title: str
+    side: Literal["YES", "NO"]
+    ask: str | None = Field(default=None, description="the best price, in dollars a share")
+    clears_at: str | None = Field(default=None, description="the price at which this leg alone would clear the bundle")
+
+
+class NearMiss(BaseModel):
+    type: Literal["CROSS_PLATFORM", "RELATED_MARKET", "TEMPORAL", "HEDGE"]
+    description: str
+    lacks: Literal["price", "fees", "edge", "depth", "rules", "books"]
+    reason: str
+    legs: list[MissedLeg]
+    shares: float | None
+    edge_percentage: float | None = Field(description="after fees; below 0 it would lose")
+    quoted_at: AwareDatetime = Field(description="when its books were read")
+    expires_at: AwareDatetime
+
+
 class Common(BaseModel):
     refresh: Refresh
     disclaimer: str
@@ -205,6 +226,10 @@ class OneInsight(Common):
 class Arbitrages(Common):
     arbitrage: list[Arbitrage]
     next_cursor: NextCursor
+
+
+class NearMissPage(Common):
+    near_misses: list[NearMiss]
 
 
 class Line(BaseModel):
@@ -335,6 +360,7 @@ BY_ROUTE: dict[str, type[BaseModel]] = {
     "get_insights": InsightPage,
     "get_insight": OneInsight,
     "get_arbitrage": Arbitrages,
+    "get_near_misses": NearMissPage,
     "get_latest_digest": Digest,
     "get_digest": Digest,
     "get_markets": MarketPage,

@@ -186,6 +186,32 @@ EXAMPLES: dict[str, Any] = {
         "refresh": "real-time",
         "disclaimer": _NO_ADVICE,
     },
+    "get_near_misses": {
+        "near_misses": [
+            {
+                "type": "CROSS_PLATFORM",
+                "description": "The same bet on both venues",
+                "lacks": "fees",
+                "reason": "after fees it loses",
+                "legs": [
+                    {
+                        "platform": "kalshi",
+                        "market_id": _INSIGHT["market_id"],
+                        "title": _INSIGHT["market_title"],
+                        "side": "YES",
+                        "ask": "0.57",
+                        "clears_at": "0.55",
+                    }
+                ],
+                "shares": 100.0,
+                "edge_percentage": -1.2,
+                "quoted_at": "2026-11-22T12:50:00Z",
+                "expires_at": "2026-11-22T13:05:00Z",
+            }
+        ],
+        "refresh": "real-time",
+        "disclaimer": _NO_ADVICE,
+    },
     "get_latest_digest": _DIGEST,
     "get_digest": _DIGEST,
     "get_markets": {"markets": [_MARKET], "next_cursor": "Yk1pS0lE…", "disclaimer": _NO_ADVICE},

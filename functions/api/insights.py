@@ -16,7 +16,7 @@ from api.resources import Resources
 from core.db import Connection
 from core.errors import NotFound
 from core.models import Tier
-from core.queries import asking, serving
+from core.queries import arbitrage, asking, serving
 
 DISCLAIMER = "Information, not financial advice."
 DIGEST_PICKS = 5
@@ -52,6 +52,15 @@ async def insights_body(
 
 async def arbitrage_body(resources: Resources, view: View, after: str | None, limit: int) -> Answer:
     part = _arbitrage(resources, view, after, limit, paged=True)
+    return _joined(view, await kept.answers(resources, view.as_of, [part]))
+
+
+async def near_misses_body(resources: Resources, view: View) -> Answer:
+    async def near_misses(connection: Connection) -> kept.Loaded:
+        rows = await arbitrage.near_misses(connection, view.as_of, resources.settings.analyze_interval_s)
+        return _loaded(resources, view, {"near_misses": rows}, rows, resources.settings.arbitrage_ttl_s)
+
+    part = kept.Part("arbitrage", f"{view.key}near misses", near_misses)
     return _joined(view, await kept.answers(resources, view.as_of, [part]))
 
 
@@ -134,7 +143,7 @@ def arbitrage_list(view: View) -> str:
 
 
 def _arbitrage(resources: Resources, view: View, after: str | None, limit: int, *, paged: bool) -> kept.Part:
-    async def arbitrage(connection: Connection) -> kept.Loaded:
+    async def alive(connection: Connection) -> kept.Loaded:
         rows = await serving.arbitrage_alive(connection, view.as_of, limit + 1, after)
         usual = not paged or limit == PAGE
         said: dict[str, Any] = {"arbitrage": rows[:limit]}
@@ -142,7 +151,7 @@ def _arbitrage(resources: Resources, view: View, after: str | None, limit: int, 
             said["next_cursor"] = _next(resources, arbitrage_list(view), rows, limit)
         return _loaded(resources, view, said, rows, resources.settings.arbitrage_ttl_s, after is None and usual)
 
-    return kept.Part("arbitrage", f"{view.key}{limit}:{after or ''}:{'paged' if paged else ''}", arbitrage)
+    return kept.Part("arbitrage", f"{view.key}{limit}:{after or ''}:{'paged' if paged else ''}", alive)
 
 
 def _deep_analysis(resources: Resources, view: View) -> kept.Part:

@@ -80,6 +80,16 @@ async def get_arbitrage(
     )
 
 
+@router.get("/near-misses", tags=["insights"], responses=problems(401, 403))
+async def get_near_misses(request: Request, resources: Needs, view: Sees) -> Response:
+    """The best bundles that do not clear: what each lacks, and each leg's price at which it alone would clear it.
+
+    **premium**: as of the top of the hour. **pro**: now. Others: 403.
+    """
+    access.need_arbitrage(view)
+    return await ready(request, view, lambda: insights.near_misses_body(resources, view))
+
+
 @router.get("/digest", tags=["insights"], responses=problems(401, 403, 404))
 async def get_latest_digest(request: Request, resources: Needs, view: Sees) -> Response:
     """The latest daily digest, made at 13:00 UTC. **basic**: without its arbitrage section. **free**: 403."""

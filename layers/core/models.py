@@ -206,6 +206,7 @@ class Book:
     no_asks: tuple[Level, ...]
     read_at: datetime
     top_only: bool = False
+    least_shares: Decimal | None = None  # of an order, where the book says it
 
 
 @dataclass(slots=True)

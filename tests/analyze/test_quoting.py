@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -27,7 +28,7 @@ from tests.conftest import served
 
 pytestmark = pytest.mark.usefixtures("collected")
 
-PAIRS = 8
+PAIRS = 7
 ONE = Decimal(1)
 
 
@@ -37,17 +38,33 @@ class Books:
     def __init__(self, kalshi: tuple[str, str], polymarket: tuple[str, str], status: int = 200) -> None:
         self.kalshi, self.polymarket, self.status = kalshi, polymarket, status
         self.polymarket_ask: str | None = "0.9999"
+        self.min_order_size = "5"
+        self.hangs_s = 0.0
+        self.tops: tuple[str, str] | None = None  # Kalshi's listed asks, where its books need a key
         self.asked = 0
 
     def app(self) -> Starlette:
         return Starlette(
             routes=[
                 Route("/markets/orderbooks", self.orderbooks),
+                Route("/markets", self.listing),
                 Route("/books", self.books, methods=["POST"]),
             ]
         )
 
+    async def listing(self, request: Request) -> Response:
+        assert self.tops is not None
+        said = {"event_ticker": "E", "title": "Rain?", "status": "active", "rules_primary": "If it rains.",
+                "yes_ask_dollars": self.tops[0], "no_ask_dollars": self.tops[1], "yes_ask_size_fp": "100.00",
+                "yes_bid_size_fp": "100.00", "yes_bid_dollars": str(1 - Decimal(self.tops[1])),
+                "no_bid_dollars": str(1 - Decimal(self.tops[0]))}  # fmt: skip
+        tickers = request.query_params["tickers"].split(",")
+        return self._answer({"markets": [said | {"ticker": ticker} for ticker in tickers], "cursor": ""})
+
     async def orderbooks(self, request: Request) -> Response:
+        await asyncio.sleep(self.hangs_s)
+        if self.tops is not None:
+            return JSONResponse({"error": "key"}, 401)
         price, size = self.kalshi
         book = {"yes_dollars": [["0.0001", "9000"]], "no_dollars": [[str(1 - Decimal(price)), size]]}
         tickers = request.query_params.getlist("tickers")
@@ -58,16 +75,17 @@ class Books:
         bids = [{"price": str(1 - Decimal(price)), "size": size}]
         asks = [{"price": self.polymarket_ask, "size": "9000"}] if self.polymarket_ask else []
         tokens = [asked["token_id"] for asked in await request.json()]
-        return self._answer([{"asset_id": token, "bids": bids, "asks": asks} for token in tokens])
+        book = {"bids": bids, "asks": asks, "min_order_size": self.min_order_size}
+        return self._answer([{"asset_id": token} | book for token in tokens])
 
     def _answer(self, body: Any) -> Response:
         self.asked += 1
         return JSONResponse(body, self.status)
 
 
-async def paired(make_run: MakeRun, outside: Outside, books: Books) -> pairing.Paired:
+async def paired(make_run: MakeRun, outside: Outside, books: Books, **given: Any) -> pairing.Paired:
     with served(books.app()) as url:
-        run = await make_run("analyze", NOW, **at(outside, url))
+        run = await make_run("analyze", NOW, **at(outside, url) | given)
         async with run.transaction() as connection:
             markets = await open_markets(connection, run.now, run.settings.max_quote_age_s)
         found = await pairing.pair(run, markets)
@@ -121,6 +139,44 @@ async def test_a_venue_that_is_down_is_not_asked_for_every_pair(make_run: MakeRu
     found = await paired(make_run, outside, books)
     assert found.not_shown == {"book could not be read": PAIRS}
     assert books.asked == 2
+
+
+async def test_a_venue_that_never_answers_is_given_up_and_nothing_is_shown(make_run: MakeRun, outside: Outside) -> None:
+    books = Books(("0.4", "1000"), ("0.4", "1000"))
+    books.hangs_s = 3_600
+    limits = {"http_timeout_s": 0.2, "http_attempts": 20, "arbitrage_max_book_age_s": 0.3}
+    found = await paired(make_run, outside, books, **limits)
+    assert found.opportunities == []
+    assert found.not_shown == {"book could not be read": PAIRS}
+
+
+@pytest.mark.parametrize(("least", "is_shown"), [("15", True), ("1001", False)])
+async def test_the_smallest_order_is_the_one_that_the_book_names(
+    make_run: MakeRun, outside: Outside, least: str, is_shown: bool
+) -> None:
+    books = Books(("0.4", "1000"), ("0.4", "1000"))
+    books.min_order_size = least
+    found = await paired(make_run, outside, books)
+    assert bool(found.opportunities) == is_shown
+    assert is_shown or found.not_shown == {"below the venue's smallest order": PAIRS}
+
+
+async def test_a_size_that_no_venue_would_take_is_not_told(make_run: MakeRun, outside: Outside) -> None:
+    books = Books(("0.4", "5000"), ("0.4", "5000"))
+    books.min_order_size = "200"
+    for opportunity in (await paired(make_run, outside, books)).opportunities:
+        assert [size["budget_usd"] for size in opportunity["sizes"]] == [1_000, None]
+
+
+@pytest.mark.parametrize(("tops", "is_shown"), [(("0.40", "0.62"), True), (("0.40", "0.55"), False)])
+async def test_listed_prices_that_cross_are_no_book(
+    make_run: MakeRun, outside: Outside, tops: tuple[str, str], is_shown: bool
+) -> None:
+    books = Books(("0.4", "1000"), ("0.4", "1000"))
+    books.tops = tops
+    found = await paired(make_run, outside, books)
+    assert bool(found.opportunities) == is_shown
+    assert is_shown or found.not_shown == {"one-sided book": PAIRS}
 
 
 async def test_each_size_is_told_and_the_largest_above_the_minimum_comes_first(

@@ -111,6 +111,16 @@ def test_outcomes_of_an_exclusive_list_are_bought_all_no_and_all_yes_only_when_i
     assert related.proved(found["all NO"], priced).refused == "one of them may be settled by a price of the moment"
 
 
+def test_all_no_of_three_is_refused_where_a_void_list_would_pay_half_for_each() -> None:
+    names = [market(name, f"Will {name} win?", "0.40", "0.45", exclusive=True) for name in ("Ann", "Bob", "Cyd")]
+    against = next(each for each in related.propose(names, []) if each.basis == "all NO")
+    assert len(against.plan.legs) == 3
+    rules = "If so, Yes. If the race is cancelled, this resolves 50-50."
+    terms: dict[Key, Wording] = {("kalshi", each.market_id): Wording(rules) for each in names}
+    assert "void" in (related.proved(against, terms).refused or "")
+    assert related.proved(against, dict.fromkeys(terms, Wording("If so, Yes."))).refused is None
+
+
 def test_markets_that_do_not_exclude_each_other_are_no_list() -> None:
     assert related.propose([market(name, f"Will {name} visit?", "0.3", "0.3") for name in ("Ann", "Bob")], []) == []
 

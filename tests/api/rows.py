@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from core.db import Connection
-from core.queries import analyzing
+from core.queries import analyzing, arbitrage
 from tests.conftest import NOW
 
 HOUR = timedelta(hours=1)
@@ -113,6 +113,30 @@ async def insert_arbitrage(
         "active" if withdrawn_at is None else "withdrawn",
     )
     return arbitrage_id
+
+
+async def insert_near_miss(connection: Connection, description: str, at: datetime, edge: str | None = "-1.5") -> None:
+    leg = {
+        "platform": "kalshi",
+        "market_id": "KX-1",
+        "title": "Rain?",
+        "side": "YES",
+        "ask": "0.5",
+        "clears_at": "0.48",
+    }
+    row = {
+        "at": at,
+        "bundle_key": description,
+        "opportunity_type": "CROSS_PLATFORM",
+        "description": description,
+        "lacks": "fees",
+        "reason": "no edge after fees",
+        "legs": [leg],
+        "shares": None,
+        "edge_percentage": None if edge is None else Decimal(edge),
+        "quoted_at": at,
+    }
+    await arbitrage.insert_near_misses(connection, [row], at)
 
 
 async def insert_digest(connection: Connection, insight_ids: list[str], created_at: datetime) -> None:

@@ -12,13 +12,14 @@ import pytest
 from core import db
 from core.models import Market, MarketStatus, Outcome, Quote, Terms, Tier
 from tests.api.conftest import INSIGHTS, Api, MakeApi
-from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight
+from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight, insert_near_miss
 from tests.conftest import NOW
 from tests.core.storing import store
 
 TOP_OF_HOUR = NOW.replace(minute=0)
 MINUTE = timedelta(minutes=1)
 PAID = [Tier.BASIC, Tier.PREMIUM, Tier.PRO]
+NEAR_MISSES = "/api/v1/near-misses"
 DIGEST, ARBITRAGE, MARKETS, ANALYSES = "/api/v1/digest", "/api/v1/arbitrage", "/api/v1/markets", "/api/v1/analyses"
 
 
@@ -144,6 +145,43 @@ async def test_arbitrage_is_for_premium_and_pro_in_pages(api: Api, connection: d
     assert (await api.get(Tier.PREMIUM, ARBITRAGE)).json()["arbitrage"] == []
     found = await pages(api, Tier.PRO, ARBITRAGE, "arbitrage", limit="3")
     assert [[row["edge_percentage"] for row in page] for page in found] == [[5, 4, 3.1], [3.1]]
+
+
+async def test_near_misses_are_for_premium_as_of_the_hour_and_for_pro_now(api: Api, connection: db.Connection) -> None:
+    await insert_near_miss(connection, "before the hour", TOP_OF_HOUR - 10 * MINUTE)
+    await insert_near_miss(connection, "since", TOP_OF_HOUR + 2 * MINUTE)
+    await insert_near_miss(connection, "nearer, since", TOP_OF_HOUR + 2 * MINUTE, "1.9")
+    await insert_near_miss(connection, "refused, since", TOP_OF_HOUR + 2 * MINUTE, None)
+    for tier in (Tier.FREE, Tier.BASIC):
+        answer = await api.get(tier, NEAR_MISSES)
+        assert (answer.status_code, answer.json()["upgrade_to"]) == (403, "premium")
+        assert "since" not in answer.text
+    told, tags = {}, set()
+    for _ in ("from the database", "from the cache"):
+        for tier in (Tier.PRO, Tier.PREMIUM):
+            answer = await api.get(tier, NEAR_MISSES)
+            tags.add((tier, answer.headers["etag"]))
+            told[tier] = answer.json()
+            assert set(told[tier]) == {"near_misses", "refresh", "disclaimer"}
+        assert [miss["description"] for miss in told[Tier.PREMIUM]["near_misses"]] == ["before the hour"]
+        now = [miss["description"] for miss in told[Tier.PRO]["near_misses"]]
+        assert now == ["nearer, since", "since", "refused, since"]
+        assert (told[Tier.PREMIUM]["refresh"], told[Tier.PRO]["refresh"]) == ("hourly", "real-time")
+    assert len({tag for _, tag in tags}) == len(tags) == 2
+    (miss,) = told[Tier.PREMIUM]["near_misses"]
+    assert (miss["quoted_at"], miss["expires_at"]) == ("2026-11-22T12:50:00Z", "2026-11-22T13:05:00Z")
+    assert (miss["lacks"], miss["legs"][0]["clears_at"]) == ("fees", "0.48")
+
+
+async def test_near_misses_are_over_after_one_interval(api: Api, connection: db.Connection) -> None:
+    at = TOP_OF_HOUR + 2 * MINUTE
+    await insert_near_miss(connection, "one", at)
+    api.clock.now = at + timedelta(minutes=14, seconds=59)
+    assert len((await api.get(Tier.PRO, NEAR_MISSES)).json()["near_misses"]) == 1
+    api.clock.now = at + timedelta(minutes=15)
+    assert (await api.get(Tier.PRO, NEAR_MISSES)).json()["near_misses"] == []
+    api.clock.now = TOP_OF_HOUR + HOUR
+    assert (await api.get(Tier.PREMIUM, NEAR_MISSES)).json()["near_misses"] == []
 
 
 async def test_a_digest_has_its_arbitrage_section_for_those_who_may_see_it_then(

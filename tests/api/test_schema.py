@@ -29,7 +29,7 @@ from core.queries import accounts
 from core.settings import ApiSettings
 from local.mail import catching
 from tests.api.conftest import SECRET, Clock
-from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight
+from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight, insert_near_miss
 from tests.conftest import NOW, served
 from tests.stripe_account import Stripe
 
@@ -48,6 +48,7 @@ async def fill(pool: db.Pool) -> dict[Tier, str]:
         insight = await insert_insight(connection, "Will it rain?")
         await insert_digest(connection, [insight], NOW - HOUR)
         await insert_arbitrage(connection, "pair")
+        await insert_near_miss(connection, "missed", NOW)
         users = {tier: await accounts.upsert_user(connection, f"{tier}@example.com", tier, NOW) for tier in Tier}
     return {tier: make_token(user, SECRET, time.time(), 30) for tier, user in users.items()}
 

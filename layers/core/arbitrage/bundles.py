@@ -62,11 +62,13 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """Shares `since` to `until` at one price a leg. `spent`: each leg's dollars for the shares before them."""
+    """Shares `since` to `until` at one price a leg. `spent`: each leg's dollars for the shares before them; `entry`:
+    what the first share of the stretch costs besides, as a trade of its own level."""
 
     since: Decimal
     until: Decimal
     spent: tuple[Decimal, ...]
+    entry: tuple[Decimal, ...]
     each: tuple[Decimal, ...]
 
 
@@ -87,8 +89,8 @@ def best_bundle(legs: Sequence[Leg], pays: Decimal = _ONE) -> Bundle | None:
         unrounded = whole * pays - sum(stretch.spent) - (whole - stretch.since) * sum(stretch.each)
         while whole >= least and unrounded > best:
             taken = [
-                rounded_up(spent + (whole - stretch.since) * each, step)
-                for spent, each, step in zip(stretch.spent, stretch.each, steps, strict=True)
+                rounded_up(spent + entry + (whole - stretch.since) * each, step)
+                for spent, entry, each, step in zip(stretch.spent, stretch.entry, stretch.each, steps, strict=True)
             ]
             net = whole * pays - sum(taken)
             if net > best:
@@ -160,13 +162,15 @@ def _walk(legs: Sequence[Leg], pays: Decimal) -> list[_Stretch]:
     ends = [leg.asks[0].size for leg in legs]
     each = [_each(leg, leg.asks[0].price) for leg in legs]
     spent = [_ZERO] * len(legs)
+    entries = [_entries(leg) for leg in legs]
+    entry = [found[0] for found in entries]
     since, least = _ZERO, LEAST_GAIN_USD * len(legs)
     while pays - sum(each) >= least:
         until = min(ends)
-        stretches.append(_Stretch(since, until, tuple(spent), tuple(each)))
+        stretches.append(_Stretch(since, until, tuple(spent), tuple(entry), tuple(each)))
         step = until - since
-        spent = [before + step * price for before, price in zip(spent, each, strict=True)]
-        since = until
+        spent = [before + first + step * price for before, first, price in zip(spent, entry, each, strict=True)]
+        since, entry = until, [_ZERO] * len(legs)
         for n, leg in enumerate(legs):
             if ends[n] > until:
                 continue
@@ -176,15 +180,26 @@ def _walk(legs: Sequence[Leg], pays: Decimal) -> list[_Stretch]:
             level = leg.asks[places[n]]
             ends[n] += level.size
             each[n] = _each(leg, level.price)
+            entry[n] = entries[n][places[n]]
     return stretches
+
+
+def _entries(leg: Leg) -> list[Decimal]:
+    """What taking from each level costs beside the fee a contract: where levels hold fractions of contracts, an order
+    meets trades of fractions, and each is rounded for itself."""
+    found, is_split = list[Decimal](), False
+    for level in leg.asks:
+        is_split |= level.size % 1 != 0
+        found.append(leg.fee.rounding.trade_step if is_split and leg.fee.rate else _ZERO)
+    return found
 
 
 def _fill(leg: Leg, shares: Decimal) -> Fill | None:
     cost, fee, left = _ZERO, _ZERO, shares
-    for level in leg.asks:
+    for level, entry in zip(leg.asks, _entries(leg), strict=True):
         taken = min(level.size, left)
         cost += taken * level.price
-        fee += taken * _per_contract_usd(leg.fee, level.price)
+        fee += entry + taken * _per_contract_usd(leg.fee, level.price)
         left -= taken
         if left == 0:
             taken_usd = rounded_up(cost + fee, leg.fee.rounding.order_step)

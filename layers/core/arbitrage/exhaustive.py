@@ -1,4 +1,5 @@
-"""The proof that of several outcomes one must win. Without it their YES together pay nothing for sure.
+"""The proof that of several outcomes one must win, and that no more than one can. Without the first their YES together
+pay nothing for sure, without the second their NO less than all but one.
 
 A list of names is never proved by looking whole. What proves: ranges that leave no number out, the venue's own word
 that the list is whole, or the rules' of every outcome that exactly one is settled YES, with none of the list missing.
@@ -22,6 +23,8 @@ _WHOLE = re.compile(
     re.I,
 )
 
+_HALVES = re.compile(r"\b50[-/ ]50\b|\b50\s?%\s?/\s?50\s?%|\bhalf (?:of )?(?:a dollar|its value)\b", re.I)
+
 # (low, whether low itself is in, high, whether high is in); None is without end.
 Range = tuple[Decimal | None, bool, Decimal | None, bool]
 
@@ -42,6 +45,13 @@ def proof(outcomes: Sequence[Wording]) -> tuple[str | None, str]:
     if all(_EXACTLY_ONE.search(outcome.rules) for outcome in outcomes):
         return "exactly one of these outcomes is settled YES, as their rules say", ""
     return None, "nothing proves that one of these outcomes must win"
+
+
+def halved(outcomes: Sequence[Wording]) -> str | None:
+    """Why all NO may pay less than all but one: a void list pays half for each, so n/2, which is n - 1 of two only."""
+    if len(outcomes) > 2 and any(_HALVES.search(outcome.rules) for outcome in outcomes):
+        return "a void list would pay half for each, less than for all but one"
+    return None
 
 
 def range_of(outcome: Wording) -> Range | None:

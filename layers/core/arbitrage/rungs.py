@@ -48,9 +48,17 @@ _NUMBER_RANGE = re.compile(
 # Words by which a later deadline is no easier: what lasts, what is denied, what comes first or by an ordering.
 _TURNS = re.compile(
     r"\b(?:not|no|never|without|won't|isn't|doesn't|remains?|stays?|still|keeps?|lasts?|survives?|continues?|holds?|"
-    r"maintains?|avoids?|fails?|until|till|first|next|last|since|after|least|fewest|only)\b",
+    r"maintains?|avoids?|fails?|until|till|first|next|last|since|after|least|fewest|only|unchanged|exactly|average|"
+    r"largest|highest|leads?|ahead|(?:fewer|less) than|at most|or (?:fewer|less))\b",
     re.I,
 )
+# Words by which a higher threshold is no harder: what is denied, what comes first or alone, places by their number.
+_DENIES = re.compile(
+    r"\b(?:not|never|none|nobody|nothing|neither|without|fails?|failing|avoids?|refuses?|only|first|fewest|"
+    r"places?|ranks?|finish(?:es)?)\b|n't\b|\bno\b(?! (?:more|less|fewer|later|greater|higher|lower) than)",
+    re.I,
+)
+_TO_NO, _TO_YES = (re.compile(rf"\b(?:resolves?|settles?) to \W?{side}\b", re.I) for side in ("no", "yes"))
 _DEADLINE = frozenset("before by and to through than".split())  # (on or) before, by, between … and, no later than
 _LISTED = r"the (?:specified|listed|stated|indicated)(?: end)? (?:date|deadline)\b"
 _LISTED_DATE = re.compile(rf"^(?!.*\bon {_LISTED}).*\b(?:by|before|prior to|no later than|and) {_LISTED}", re.I | re.S)
@@ -119,7 +127,7 @@ def _deadline(market: OpenMarket, title: str, tokens: Sequence[Token]) -> Rung |
 
 def _threshold(market: OpenMarket, text: str, tokens: Sequence[Token]) -> Rung | None:
     up, down = bool(_UP.search(text)), bool(_DOWN.search(text))
-    if up == down or _NUMBER_RANGE.search(text):
+    if up == down or _NUMBER_RANGE.search(text) or _DENIES.search(text):
         return None
     places = [n for n, token in enumerate(tokens) if token.kind == "number"]
     values = {tokens[n].value for n in places}
@@ -178,6 +186,8 @@ def refusal(narrow: Rung, wide: Rung, ours: Wording, other: Wording) -> str | No
     for wording in (ours, other):
         if match := PRICED_OUT.search(wording.rules):
             return f"may be settled by a price of the moment: “{_sentence(wording.rules, match.start())}”"
+        if _TO_NO.search(wording.rules) and not _TO_YES.search(wording.rules):
+            return "the rules say what it takes for NO"
     mine, theirs = read_tokens(ours.rules), read_tokens(other.rules)
     differ = [n for n, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b]
     if len(mine) != len(theirs) or len({(mine[n], theirs[n]) for n in differ}) > 1:

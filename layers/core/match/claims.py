@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from core.match import lexicon
 from core.match.facts import CLOCK, MARK, Day, Facts, plain, read_facts, take_words
@@ -23,6 +24,18 @@ _COUNTED = re.compile(
     r"(or (?:more|higher|greater|over|less|fewer|lower))\b",
     re.I,
 )
+_SPELLED = re.compile(
+    r"\b(at least|at most|exactly|(?:no )?(?:more|greater|fewer|less) than|over|under|above|below) "
+    rf"({'|'.join(lexicon.NUMBER_WORDS)})\b",
+    re.I,
+)
+# The whole sentence is denied: not a name or a verdict in it ("No Other Land", "found not guilty", "not only").
+_DENIED = re.compile(
+    r"(?i:no) (?![0-9]|\.|[A-Z][a-z]+ (?:[A-Z]|camp\b|vote\b))|.*\b(?i:there) (?:be|is|are|was|were) no (?![0-9])"
+    r"|(?:.*\s)?(?i:will|does|do|did|is|are|was|were|has|have|can)\s+(?:(?!be\b|been\b|being\b)[^\s\"'“]+\s+){0,6}?(?:not|never)"
+    r"\s+(?!guilty\b|only\b|just\b|yet\b|even\b|more\b|less\b|all\b|every)"
+)
+_NOT = re.compile(r"n't\b")
 _DISTRICT = re.compile(r"\b([A-Z]{2})-([0-9]{1,2})\b")
 _ORDINAL = re.compile(r"([0-9]+)(?:st|nd|rd|th)")
 
@@ -33,6 +46,8 @@ class Claim:
 
     `subject` are those of its label, which must be said by the other.
     `names` are the words that the title writes with a capital. `negated`: an odd number of negators stands in it.
+    `denies`: the negator is the sentence's own, so that the bet is the opposite of the sentence without it.
+    `little` are the light words that turn a bet, in order (`lexicon.LITTLE`).
     `is_open`: it asks for one of several and does not say which.
     """
 
@@ -44,14 +59,16 @@ class Claim:
     dates: tuple[Day, ...]
     years: frozenset[int]
     negated: bool
+    denies: bool
     is_open: bool
     is_passive: bool
     order: tuple[str, ...]
+    little: tuple[str, ...]
 
 
 def read_claim(title: str, close_time: datetime | None, yes_label: str = "Yes") -> Claim:
     title, label = _SEASON.sub(_last_year, _DISTRICT.sub(r"\1\2", title)), yes_label.strip()
-    title = _COUNTED.sub(r"\1 \3 \2", title)
+    title = _COUNTED.sub(r"\1 \3 \2", _SPELLED.sub(_in_digits, title))
     if label.casefold() in ("yes", "no"):
         label = ""
     facts = read_facts(title, close_time, yes_label)
@@ -60,6 +77,7 @@ def read_claim(title: str, close_time: datetime | None, yes_label: str = "Yes") 
     if subject and _WHOLE.match(title) and not {*subject} & {*_content(read_facts(title, close_time).words)[0]}:
         words, subject = [word for word in words if word not in {*subject}], []
     spelled = plain(f"{title} {label}" if subject else title)
+    negated = sum(word in lexicon.NEGATORS for word in words) % 2 == 1
     return Claim(
         facts=facts,
         words=frozenset(words) - lexicon.NEGATORS,
@@ -68,11 +86,17 @@ def read_claim(title: str, close_time: datetime | None, yes_label: str = "Yes") 
         amounts=tuple(amounts),
         dates=facts.dates,
         years=frozenset(facts.years) | {day.year for day in facts.dates if day.year},
+        denies=negated and bool(_DENIED.match(_NOT.sub(" not", plain(title)))),
         is_open=not subject and not amounts and bool(_OPEN.match(title)),
         is_passive=bool(_PASSIVE.search(title)),
         order=tuple(dict.fromkeys(words)),
-        negated=sum(word in lexicon.NEGATORS for word in words) % 2 == 1,
+        little=tuple(lexicon.LITTLE[word] for word in facts.words if word in lexicon.LITTLE),
+        negated=negated,
     )
+
+
+def _in_digits(match: re.Match[str]) -> str:
+    return f"{match[1]} {lexicon.NUMBER_WORDS[match[2].lower()]}"
 
 
 def _last_year(match: re.Match[str]) -> str:
@@ -80,6 +104,7 @@ def _last_year(match: re.Match[str]) -> str:
     return f"20{match[2]}" if int(match[2]) == (int(match[1]) + 1) % 100 else match[0]
 
 
+@lru_cache(1 << 16)
 def stem(word: str) -> str:
     """Rough, for comparing only: confirmed, confirms and confirm are one."""
     if word.endswith(("ies", "ied")) and len(word) > 5:

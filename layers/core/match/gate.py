@@ -55,12 +55,23 @@ def _excluded(a: Claim, b: Claim) -> list[str]:
     for name, group in lexicon.EXCLUSIVE.items():
         x, y = said & group, other & group
         # Of "Democratic and Republican" the one is not the whole.
-        if x and y and (x != y if name == "party" else not x & y):
+        if name != "place" and x and y and (x != y if name == "party" else not x & y):
             found.append(f"{name}: {_list(x)} and {_list(y)}")
+    x, y = _places(a, said), _places(b, other)
+    if x - y and y - x:  # the US strikes Iran, Israel strikes Iran
+        found.append(f"place: {_list(x - y)} and {_list(y - x)}")
+    for pair in lexicon.OPPOSED:
+        x, y = pair & {*a.little}, pair & {*b.little}
+        if x and y and not x & y:
+            found.append(f"one says {_list(x)}, the other {_list(y)}")
     one_sided = (said ^ other) & lexicon.TELLING
     if one_sided:
         found.append(f"only one says {_list(one_sided)}")
     return found
+
+
+def _places(claim: Claim, said: frozenset[str]) -> frozenset[str]:
+    return (said & lexicon.EXCLUSIVE["place"]) | ({"us"} & {*claim.little})
 
 
 def _classes(claim: Claim) -> frozenset[str]:

@@ -94,7 +94,10 @@ EXCLUSIVE = {
         "period": "q1 q2 q3 q4",
         "nature of the quote": "touch close",
         "kind of act": "announce release",
-        "kind of signature": "sign ratify",
+        "kind of signature": "sign ratify veto",
+        "way of a figure": "rise fall",
+        "which figure": "approval disapproval",
+        "end of a range": "highest lowest",
         "direction of a rate": "cut hike",
         "place": " ".join((*_PLACES, *(state.replace(" ", "_") for state in STATES))),
     }.items()
@@ -107,6 +110,11 @@ TELLING = frozenset(
 
 # Stems of words that say that the other venue's event does not come about.
 ENDURING = frozenset("remain stay keep retain fail reject block survive avoid lose lapse".split())
+# Said on one side only, these are another bet, or the opposite one, whatever else the rules mention.
+TURNING = ENDURING | frozenset(
+    """end stop halt pause suspend resume extend delay postpone cancel decline refuse deny oppose withdraw veto repeal
+    overturn reverse lift revoke drop miss prevent disapprove""".split()
+)
 NEGATORS = frozenset("not no never without neither nobody".split())
 LIGHT = frozenset(
     """a an the will be is are was were been do does did has have had there and or of to in on at by for from with as
@@ -114,6 +122,15 @@ LIGHT = frozenset(
     before between than exactly ever again yes over under x v vs versus make makes made become becomes happen
     happens official officially whether take takes least most us""".split()
 )
+# Light words that turn a bet nevertheless, by one name each: before is not after, and "or" is not "and".
+LITTLE = {
+    word: word
+    for word in """or before after between during over under most least exactly first next new again ever any other than
+    from by with say us""".split()
+} | dict.fromkeys(("and", "x"), "and") | dict.fromkeys(("v", "vs"), "vs")  # fmt: skip
+OPPOSED = (frozenset(("before", "after")), frozenset(("over", "under")), frozenset(("most", "least")))
+# Who stands before these and who behind them is not the same.
+DIRECTED = frozenset("before after than from by over under vs between".split())
 NUMBER_WORDS = {
     word: str(number)
     for number, word in enumerate(

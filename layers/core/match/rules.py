@@ -5,21 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
-from core.match.claims import Claim, read_claim, stem
+from core.match.claims import Claim, stem
+from core.match.conditions import condition, contradictions, read_text, sentences
 from core.match.facts import Day
 from core.match.intervals import Relation, relate
 
 Risk = Literal["SAFE", "CAUTION", "BLOCK"]
 Kind = Literal[
     "source", "cut-off", "time zone", "death", "fair price", "exclusion", "cancellation", "fifty-fifty", "rounding",
-    "early close", "amount",
+    "early close", "amount", "polarity", "time of day", "price taken", "condition", "announcement", "playing time",
 ]  # fmt: skip
 
 _QUOTE = 300
-_SENTENCES = re.compile(r"(?<=[.!?])(?<!\b[A-Z]\.)(?<!\bvs\.)(?<!U\.S\.)\s+(?=[\"“'A-Z(*])|\n+")
 _CLAUSES: dict[Kind, re.Pattern[str]] = {
     "death": re.compile(r"\b(dies|died|death|deceased|passes away)\b", re.I),
     "fair price": re.compile(r"\b(fair (?:market |settlement )?(?:price|value)|last (?:traded|fair) price)\b", re.I),
@@ -29,6 +28,12 @@ _CLAUSES: dict[Kind, re.Pattern[str]] = {
     ),
     "rounding": re.compile(r"\b(round(?:ed|ing) (?:to|up|down|off)|decimal places?|unrounded|nearest)\b", re.I),
     "early close": re.compile(r"\bclose (?:and expire )?early\b|\bclose and expire after\b", re.I),
+    "announcement": re.compile(
+        r"\bannounce(?:s|d|ment)\b[^.]*\b(?:intention|intent|encompassed|sufficient|regardless|count|qualify|"
+        r"will (?:\w+ )?leave|immediately resolve)",
+        re.I,
+    ),
+    "playing time": re.compile(r"\b(extra time|overtime|penalty shoot-?outs?|regulation|stoppage time)\b", re.I),
     "source": re.compile(
         r"\b(resolution source|according to|source agenc|as (?:reported|published) by|settlement source)", re.I
     ),
@@ -40,12 +45,17 @@ _CLAUSES: dict[Kind, re.Pattern[str]] = {
     ),
 }
 # Differences of these kinds pay the two sides differently in a case that somebody thought likely enough to write down.
-_BLOCKING: frozenset[Kind] = frozenset(("death", "fair price", "exclusion", "cut-off", "amount"))
+_BLOCKING: frozenset[Kind] = frozenset(
+    ("death", "fair price", "exclusion", "cut-off", "amount", "polarity", "time of day", "price taken", "condition",
+     "announcement", "playing time")
+)  # fmt: skip
 # Said by one venue as a matter of course: worth knowing, and no reason to refuse.
 _OF_COURSE: frozenset[Kind] = frozenset(("early close",))
 _ZONE = re.compile(r"\b(E[SD]?T|C[SD]?T|M[SD]T|P[SD]?T|UTC|GMT|BST|CES?T|Eastern(?: Time)?)\b")
 _ZONES = {"EST": "ET", "EDT": "ET", "EASTERN": "ET", "EASTERN TIME": "ET", "CST": "CT", "CDT": "CT", "PST": "PT",
           "PDT": "PT", "GMT": "UTC"}  # fmt: skip
+_NUMBERS = re.compile(r"[0-9]+")
+_COMPARED: tuple[Kind, ...] = ("cancellation", "rounding", "playing time")
 _ALIKE = 0.5  # of a clause's words, to be the same clause in other words
 
 
@@ -92,35 +102,47 @@ def differences(kalshi: str, polymarket: str, relation: Relation = "identity") -
         ours, theirs = _clauses(kalshi, kind), _clauses(polymarket, kind)
         found += [Difference(kind, quote, "") for quote in _unanswered(kind, ours, theirs, polymarket)]
         found += [Difference(kind, "", quote) for quote in _unanswered(kind, theirs, ours, kalshi)]
-    found = _sources(found)
+    found = [*_sources(found), *_unlike(kalshi, polymarket)]
     if relation in ("identity", "complement"):
-        found += [*_cut_offs(kalshi, polymarket), *_amounts(kalshi, polymarket, relation)]
-    return found
+        found += [*_conditions(kalshi, polymarket), *_cut_offs(kalshi, polymarket)]
+        found += _amounts(kalshi, polymarket, relation)
+    return list({(difference.kind, str(difference)): difference for difference in found}.values())
 
 
-def _sentences(text: str) -> list[str]:
-    return [sentence for part in _SENTENCES.split(text) if (sentence := " ".join(part.split()))]
+def _conditions(kalshi: str, polymarket: str) -> list[Difference]:
+    return [
+        Difference(told.what, told.kalshi[:_QUOTE], told.polymarket[:_QUOTE])
+        for told in contradictions(kalshi, polymarket)
+    ]
 
 
 def _clauses(text: str, kind: Kind) -> list[str]:
-    return [sentence[:_QUOTE] for sentence in _sentences(text) if _CLAUSES[kind].search(sentence)]
+    return [sentence[:_QUOTE] for sentence in sentences(text) if _CLAUSES[kind].search(sentence)]
+
+
+def _unlike(kalshi: str, polymarket: str) -> list[Difference]:
+    """Both say what becomes of it, and not the same: other words or other numbers."""
+    found = []
+    for kind in _COMPARED:
+        ours, theirs = _clauses(kalshi, kind), _clauses(polymarket, kind)
+        if ours and theirs and not any(_says_the_same(one, other) for one in ours for other in theirs):
+            found.append(Difference(kind, ours[0], theirs[0]))
+    return found
+
+
+def _says_the_same(one: str, other: str) -> bool:
+    return _is_alike(one, other) and set(_NUMBERS.findall(one)) == set(_NUMBERS.findall(other))
 
 
 def _unanswered(kind: Kind, ours: Sequence[str], theirs: Sequence[str], their_rules: str) -> list[str]:
     """Clauses of one side that the other does not make in its words; of one kind the first is enough."""
     if kind == "exclusion":
-        missing = [clause for clause in ours if not any(_is_alike(clause, other) for other in _sentences(their_rules))]
+        missing = [clause for clause in ours if not any(_is_alike(clause, other) for other in sentences(their_rules))]
     elif kind in ("source", "death"):
         missing = [clause for clause in ours if not any(_is_alike(clause, other) for other in theirs)]
     else:
         missing = [] if theirs else list(ours)
     return missing[:1]
-
-
-@lru_cache(1 << 14)
-def read_text(text: str) -> Claim:
-    """What a sentence or a whole text of rules claims. Kept: a venue says the same of thousands of markets."""
-    return read_claim(text, None)
 
 
 def _is_alike(clause: str, other: str) -> bool:
@@ -149,16 +171,16 @@ def _cut_offs(kalshi: str, polymarket: str) -> list[Difference]:
 
 def _days(text: str) -> list[Day]:
     """Every day that the rules name, as the last one that counts."""
-    return [day for sentence in _sentences(text) for day in read_text(sentence).dates if day.month and day.day]
+    return [day for sentence in sentences(text) for day in read_text(sentence).dates if day.month and day.day]
 
 
 def _first_dated(text: str) -> str:
-    return next(sentence[:_QUOTE] for sentence in _sentences(text) if any(d.day for d in read_text(sentence).dates))
+    return next(sentence[:_QUOTE] for sentence in sentences(text) if any(d.day for d in read_text(sentence).dates))
 
 
 def _amounts(kalshi: str, polymarket: str, relation: Relation) -> list[Difference]:
     """What it takes for YES, where the sentence that says so names one amount on either side."""
-    first = [_sentences(text)[0] for text in (kalshi, polymarket)]
+    first = [condition(text) or sentences(text)[0] for text in (kalshi, polymarket)]
     claims: list[Claim] = [read_text(sentence) for sentence in first]
     ours, theirs = ([amount for amount in claim.amounts if amount.is_bounded] for claim in claims)
     if len(ours) != 1 or len(theirs) != 1 or ours[0].unit != theirs[0].unit:

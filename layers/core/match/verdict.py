@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from core.match import lexicon
 from core.match.claims import Claim, stem
+from core.match.conditions import tells
 from core.match.facts import Facts
 from core.match.gate import exact_date_refusals, exact_refusals, refusals, same_day, unmatched
 from core.match.intervals import Interval, Relation, covers, is_whole, relate, units_agree
-from core.match.rules import Risk, read_text, settlement_risk
+from core.match.rules import Risk, settlement_risk
 from core.match.weights import Weights
 
 MATCH = 0.5  # from this confidence on the two are called the same bet
@@ -38,6 +40,7 @@ class Verdict:
 
     `same_side`: YES on one is YES on the other; False for a complement, whose YES is the other's NO. `is_match`: the
     two, or this with others of its event, are one bet. `may_be_priced`: the strict gate holds; BLOCK is never priced.
+    `passes_titles`: that gate holds but for what the rules block.
     """
 
     kalshi_id: str
@@ -49,6 +52,7 @@ class Verdict:
     same_side: bool = True
     is_match: bool = False
     may_be_priced: bool = False
+    passes_titles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,16 @@ def _relation(sides: Sides) -> tuple[Relation, str]:
         return "none", "one of them is the other's opposite, of another amount"
     if turned:
         relation = _MIRRORED[relation]
+    if relation == "identity" and _is_one_of_several(sides.kalshi, sides.polymarket, sides.only_kalshi):
+        return "subset", ""
+    if relation == "identity" and _is_one_of_several(sides.polymarket, sides.kalshi, sides.only_polymarket):
+        return "superset", ""
     return _by_deadline(sides, relation)
+
+
+def _is_one_of_several(wide: Claim, narrow: Claim, only_wide: frozenset[str]) -> bool:
+    """ "Ann or Bob wins" is won by Ann too, and not only by her."""
+    return "or" in wide.little and "or" not in narrow.little and bool(only_wide)
 
 
 def _by_deadline(sides: Sides, relation: Relation) -> tuple[Relation, str]:
@@ -206,31 +219,58 @@ def _amounts(amounts: Sequence[Interval]) -> str:
 
 
 def with_rules(verdict: Verdict, kalshi: Claim, polymarket: Claim, kalshi_rules: str, polymarket_rules: str) -> Verdict:
-    """The verdict after both rule texts were read. Where they tell what a title leaves out, they may open the gate."""
+    """The verdict after both rule texts were read. Where they tell what a title leaves out, they may open the gate.
+
+    Without both texts nothing is priced: titles that say the same hide rules that do not.
+    """
     risk, notes = settlement_risk(kalshi_rules, polymarket_rules, verdict.relation)
     sides = Sides(kalshi, polymarket)
     told = verdict.is_match and verdict.relation in _SAME and is_told(sides, kalshi_rules, polymarket_rules)
+    is_readable = bool(kalshi_rules.strip() and polymarket_rules.strip())
+    passes = is_readable and (verdict.may_be_priced or told)
     return replace(
         verdict,
         risk=risk,
         reasons=(*verdict.reasons, *notes),
-        may_be_priced=risk != "BLOCK" and (verdict.may_be_priced or told),
+        may_be_priced=passes and risk != "BLOCK",
+        passes_titles=passes,
     )
 
 
 def is_told(sides: Sides, kalshi_rules: str, polymarket_rules: str) -> bool:
-    """Whether the titles agree in all facts, and what only one title says stands in the other's rules."""
+    """Whether the titles agree in all facts, and what only one says is part of what it takes by the other's rules."""
     a, b = sides.kalshi, sides.polymarket
     if (
         exact_date_refusals(_lasting(a.facts), _lasting(b.facts))
         or a.is_passive != b.is_passive
         or not _is_plain(sides)
+        or not _is_ordered(a, b)
+        or (a.negated != b.negated and not (a if a.negated else b).denies)
     ):
         return False
-    if [word for word in a.order if word in b.names] != [word for word in b.order if word in a.names]:
+    ours, theirs = unmatched(a.words, b.words, exactly=True), unmatched(b.words, a.words, exactly=True)
+    if (ours and theirs) or {stem(word) for word in ours | theirs} & lexicon.TURNING:
         return False
-    ours, theirs = (read_text(rules).words for rules in (kalshi_rules, polymarket_rules))
-    return not (unmatched(a.words, b.words | theirs, exactly=True) or unmatched(b.words, a.words | ours, exactly=True))
+    mine, other = ({*ours, *_only(a, b)}, polymarket_rules), ({*theirs, *_only(b, a)}, kalshi_rules)
+    return all(tells(rules, word) for words, rules in (mine, other) for word in words)
+
+
+def _only(a: Claim, b: Claim) -> set[str]:
+    """The country of the venues may be left unsaid, if the rules say it."""
+    return {"us"} & ({*a.little} - {*b.little})
+
+
+def _is_ordered(a: Claim, b: Claim) -> bool:
+    """Who does it to whom: names stand in one order; all words do where a word points from one to the other."""
+    little = Counter(a.little), Counter(b.little)
+    for said in little:
+        del said["us"]
+    if little[0] != little[1]:
+        return False
+    shared = a.words & b.words
+    if a.names and b.names and not {*a.little} & lexicon.DIRECTED:
+        shared &= a.names | b.names
+    return [word for word in a.order if word in shared] == [word for word in b.order if word in shared]
 
 
 def _lasting(facts: Facts) -> Facts:

@@ -15,6 +15,7 @@ Key = tuple[Platform, str]
 
 NEAR_MISSES_KEPT = timedelta(days=2)
 NO_LONGER_PROPOSED = "no longer proposed"
+NOT_QUOTED_AGAIN = "not quoted again in time"
 
 _OPPORTUNITY = (
     "bundle_key opportunity_type kalshi_market_id polymarket_market_id description edge_percentage net_edge_usd "
@@ -40,25 +41,28 @@ async def replace_opportunities(
 ) -> tuple[int, int]:
     """Publishes this run's quotes and withdraws the living ones before it. Returns (published, withdrawn).
 
-    An opportunity that was alive keeps the time at which it was first seen, and its life goes on.
+    An opportunity that was alive keeps the time at which it was first seen, and its life goes on; not one that nobody
+    quoted for as long again as it was told to stand: what became of it meanwhile is unknown.
     """
     before = await connection.fetch(
         """
         UPDATE arbitrage_opportunities SET status = CASE WHEN expires_at <= $1 THEN 'expired' ELSE 'withdrawn' END,
                withdrawn_at = CASE WHEN expires_at <= $1 THEN NULL ELSE $1 END
-        WHERE status = 'active' RETURNING bundle_key, first_seen_at
+        WHERE status = 'active'
+        RETURNING bundle_key, first_seen_at, expires_at + (expires_at - quoted_at) > $1 AS goes_on
         """,
         now,
     )
-    first_seen = {row["bundle_key"]: row["first_seen_at"] for row in before}
+    first_seen = {row["bundle_key"]: row["first_seen_at"] for row in before if row["goes_on"]}
     await connection.executemany(
         _insert("arbitrage_opportunities", [*_OPPORTUNITY, "first_seen_at"]),
         [(*(row[name] for name in _OPPORTUNITY), first_seen.get(row["bundle_key"], row["quoted_at"])) for row in rows],
     )
     again = {row["bundle_key"] for row in rows}
+    await _end_broken_lives(connection, [*again - set(first_seen)])
     await _end_lives(connection, again, now)
     await _live_on(connection, rows)
-    return len(rows), len(set(first_seen) - again)
+    return len(rows), len({row["bundle_key"] for row in before} - again)
 
 
 async def _live_on(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -82,6 +86,18 @@ async def _live_on(connection: Connection, rows: Sequence[Mapping[str, Any]]) ->
             (row["bundle_key"], row["opportunity_type"], row["quoted_at"], row["edge_percentage"], row["net_edge_usd"])
             for row in rows
         ],
+    )
+
+
+async def _end_broken_lives(connection: Connection, keys: Sequence[str]) -> None:
+    """Of what is quoted now, and was not in time: the life before is over since it was last seen."""
+    await connection.execute(
+        """
+        UPDATE arbitrage_lives SET ended_at = last_seen_at, ended_because = $2
+        WHERE ended_at IS NULL AND bundle_key = ANY($1::text[])
+        """,
+        list(keys),
+        NOT_QUOTED_AGAIN,
     )
 
 
@@ -110,28 +126,45 @@ async def insert_near_misses(connection: Connection, rows: Sequence[Mapping[str,
     )
 
 
-async def near_misses(connection: Connection, at: datetime, limit: int = 50) -> list[dict[str, Any]]:
-    """Those of the last run that had any by `at`, the nearest first; what lacks more than money comes last."""
+async def near_misses(connection: Connection, at: datetime, lasting_s: int, limit: int = 100) -> list[dict[str, Any]]:
+    """Those of the last run that had any by `at`, the nearest first; what lacks more than money comes last.
+
+    Each with the time its books were read; over `lasting_s` after the run, as what is quoted is.
+    """
     rows = await connection.fetch(
         """
-        SELECT at, opportunity_type AS type, description, lacks, reason, legs, shares::float8,
-               edge_percentage::float8, quoted_at
+        SELECT opportunity_type AS type, description, lacks, reason, legs, shares::float8,
+               edge_percentage::float8, quoted_at, at + make_interval(secs => $2) AS expires_at
         FROM arbitrage_near_misses
-        WHERE at = (SELECT max(at) FROM arbitrage_near_misses WHERE at <= $1)
-        ORDER BY edge_percentage DESC NULLS LAST, bundle_key LIMIT $2
+        WHERE at = (SELECT max(at) FROM arbitrage_near_misses WHERE at <= $1) AND at + make_interval(secs => $2) > $1
+        ORDER BY edge_percentage DESC NULLS LAST, bundle_key LIMIT $3
         """,
         at,
+        float(lasting_s),
         limit,
     )
     return [dict(row) for row in rows]
 
 
 async def judged_pairs(connection: Connection) -> list[dict[str, Any]]:
-    """Pairs in which a relation was found, with what is to be said of settlement."""
+    """Pairs that may be priced, each market in one of them only, and those that nothing but their rules block.
+
+    As they were judged on the markets' present terms; with what is to be said of settlement.
+    """
     rows = await connection.fetch(
         """
+        WITH judged AS (
+            SELECT p.*, count(*) FILTER (WHERE p.may_be_priced) OVER (PARTITION BY p.kalshi_market_id) AS of_kalshi,
+                   count(*) FILTER (WHERE p.may_be_priced) OVER (PARTITION BY p.polymarket_market_id) AS of_polymarket
+            FROM pairs p
+            JOIN markets k ON k.platform = 'kalshi' AND k.market_id = p.kalshi_market_id
+            JOIN markets m ON m.platform = 'polymarket' AND m.market_id = p.polymarket_market_id
+            WHERE p.kalshi_digest = k.terms_digest AND p.polymarket_digest = m.terms_digest
+              AND (p.may_be_priced OR p.passes_titles AND p.settlement_risk = 'BLOCK')
+        )
         SELECT kalshi_market_id, polymarket_market_id, relation, same_side, confidence, settlement_risk, reasons
-        FROM pairs WHERE relation <> 'none' ORDER BY kalshi_market_id, polymarket_market_id
+        FROM judged WHERE settlement_risk = 'BLOCK' OR (of_kalshi = 1 AND of_polymarket = 1)
+        ORDER BY kalshi_market_id, polymarket_market_id
         """
     )
     return [dict(row) for row in rows]

@@ -213,17 +213,20 @@ async def partners(
 
 async def upsert_pairs(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
     """Rows: kalshi id, polymarket id, relation, same side, confidence, settlement risk, reasons, is match, may be
-    priced, found by, kalshi digest, polymarket digest, decided at (told anew only when the verdict changed)."""
+    priced, passes titles, found by, kalshi digest, polymarket digest, decided at (told anew only when the verdict
+    changed)."""
     await connection.executemany(
         """
         INSERT INTO pairs AS old (kalshi_market_id, polymarket_market_id, relation, same_side, confidence,
-            settlement_risk, reasons, is_match, may_be_priced, found_by, kalshi_digest, polymarket_digest, decided_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            settlement_risk, reasons, is_match, may_be_priced, passes_titles, found_by, kalshi_digest,
+            polymarket_digest, decided_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         ON CONFLICT (kalshi_market_id, polymarket_market_id) DO UPDATE SET relation = excluded.relation,
             same_side = excluded.same_side, confidence = excluded.confidence,
             settlement_risk = excluded.settlement_risk, reasons = excluded.reasons, is_match = excluded.is_match,
-            may_be_priced = excluded.may_be_priced, found_by = excluded.found_by,
-            kalshi_digest = excluded.kalshi_digest, polymarket_digest = excluded.polymarket_digest,
+            may_be_priced = excluded.may_be_priced, passes_titles = excluded.passes_titles,
+            found_by = excluded.found_by, kalshi_digest = excluded.kalshi_digest,
+            polymarket_digest = excluded.polymarket_digest,
             decided_at = CASE WHEN (old.relation, old.same_side, old.confidence, old.settlement_risk, old.reasons,
                 old.is_match, old.may_be_priced) IS DISTINCT FROM (excluded.relation, excluded.same_side,
                 excluded.confidence, excluded.settlement_risk, excluded.reasons, excluded.is_match,
@@ -237,7 +240,8 @@ async def retire_pairs(connection: Connection, pairs: Iterable[tuple[str, str]],
     """What was a pair until its terms changed is none."""
     await connection.executemany(
         """
-        UPDATE pairs SET relation = 'none', is_match = false, may_be_priced = false, decided_at = $3,
+        UPDATE pairs SET relation = 'none', is_match = false, may_be_priced = false, passes_titles = false,
+            decided_at = $3,
             reasons = '["its terms changed"]' WHERE kalshi_market_id = $1 AND polymarket_market_id = $2
         """,
         [(*pair, now) for pair in pairs],
@@ -245,7 +249,10 @@ async def retire_pairs(connection: Connection, pairs: Iterable[tuple[str, str]],
 
 
 async def living_pairs(connection: Connection) -> list[Verdict]:
-    """Matches of which both markets are open, but for those whose rules block them and markets that fit several."""
+    """Matches of which both markets are open, but for those whose rules block them and markets that fit several.
+
+    A verdict counts for the terms that it was made on: of terms that changed since and wait to be judged, none does.
+    """
     rows = await connection.fetch(
         f"""
         WITH living AS (
@@ -255,6 +262,7 @@ async def living_pairs(connection: Connection) -> list[Verdict]:
             JOIN markets k ON k.platform = 'kalshi' AND k.market_id = p.kalshi_market_id
             JOIN markets m ON m.platform = 'polymarket' AND m.market_id = p.polymarket_market_id
             WHERE p.may_be_priced AND k.status = 'open' AND k.listed AND {_OPEN}
+              AND p.kalshi_digest = k.terms_digest AND p.polymarket_digest = m.terms_digest
         )
         SELECT * FROM living WHERE of_kalshi = 1 AND of_polymarket = 1 ORDER BY kalshi_market_id
         """  # noqa: S608  a constant of our own
@@ -270,6 +278,7 @@ async def living_pairs(connection: Connection) -> list[Verdict]:
             row["same_side"],
             row["is_match"],
             row["may_be_priced"],
+            row["passes_titles"],
         )
         for row in rows
     ]
@@ -282,7 +291,7 @@ async def blocked_pairs(connection: Connection) -> int:
         SELECT count(*) FROM pairs p
         JOIN markets k ON k.platform = 'kalshi' AND k.market_id = p.kalshi_market_id
         JOIN markets m ON m.platform = 'polymarket' AND m.market_id = p.polymarket_market_id
-        WHERE p.is_match AND p.settlement_risk = 'BLOCK' AND k.status = 'open' AND k.listed AND {_OPEN}
+        WHERE p.passes_titles AND p.settlement_risk = 'BLOCK' AND k.status = 'open' AND k.listed AND {_OPEN}
         """  # noqa: S608  a constant of our own
     )
     return blocked
@@ -300,6 +309,7 @@ def pair_row(verdict: Verdict, found_by: str, digests: tuple[int, int], decided_
         list(verdict.reasons),
         verdict.is_match,
         verdict.may_be_priced,
+        verdict.passes_titles,
         found_by,
         *digests,
         decided_at,

@@ -438,7 +438,10 @@ def parse_book(body: Any, market_id: str, now: datetime, doubts: Counter[str] | 
     doubts = Counter() if doubts is None else doubts
     bids = [Level(_ONE - bid.price, bid.size) for bid in _levels(body["bids"], doubts)]
     asks = books.best_first(_levels(body["asks"], doubts))
-    return Book(PLATFORM, market_id, yes_asks=asks, no_asks=books.best_first(bids), read_at=now)
+    least = fields.amount(body.get("min_order_size"), doubts, "min_order_size")
+    return Book(
+        PLATFORM, market_id, yes_asks=asks, no_asks=books.best_first(bids), read_at=now, least_shares=least or None
+    )
 
 
 def _levels(rows: list[Any], doubts: Counter[str]) -> list[Level]:

@@ -69,6 +69,15 @@ def test_in_every_outcome_a_bundle_pays_at_least_what_was_promised(first: Leg, s
         assert payout - out_of_pocket >= bundle.net_edge_usd > 0
 
 
+def test_levels_of_fractions_are_trades_of_their_own_and_each_is_rounded() -> None:
+    halves = (Level(Decimal("0.010"), Decimal("0.50")),) * 2
+    fee = FeeRule(Decimal("0.035"), ONE, POLYMARKET_ROUNDING)
+    legs = [Leg(halves, FeeRule(Decimal(0), ONE, KALSHI_ROUNDING)), Leg(halves, fee)]
+    bundle = best_bundle(legs)
+    assert bundle is not None
+    assert sum((paid(leg, bundle.shares) for leg in legs), Decimal(0)) <= bundle.cost_usd
+
+
 @settings(max_examples=50)
 @given(thin_legs, st.sampled_from([ONE, Decimal(3)]))
 def test_however_an_order_is_split_into_trades_of_whole_contracts_it_costs_no_more(

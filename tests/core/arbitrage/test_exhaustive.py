@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.arbitrage.exhaustive import Range, gap, proof, range_of
+from core.arbitrage.exhaustive import Range, gap, halved, proof, range_of
 from core.arbitrage.wording import Wording
 
 ONE_WINS = "Exactly one outcome of this event resolves to Yes."
@@ -114,3 +114,11 @@ def test_where_no_gap_is_found_every_value_falls_into_a_range(found: list[Range]
             and (high is None or value < high or (value == high and high_in))
             for low, low_in, high, high_in in found
         ), value
+
+
+@given(st.integers(2, 12), st.booleans())
+def test_all_no_of_a_list_that_is_paid_half_when_void_is_refused_where_that_is_less(outcomes: int, said: bool) -> None:
+    void = " If it is cancelled, the market resolves 50-50." if said else ""
+    refused = halved([Wording(f"If {n} wins, Yes.{void}") for n in range(outcomes)])
+    pays_when_void = Decimal(outcomes) / 2
+    assert (refused is None) == (not said or pays_when_void >= outcomes - 1)

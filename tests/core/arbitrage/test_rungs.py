@@ -82,6 +82,16 @@ def test_a_deadline_is_the_last_day_that_counts(title: str, last_day: date) -> N
         "Will the truce last until Dec 31, 2026?",
         "Will it happen by Dec 3, 2026 or by Dec 9, 2026?",
         "Highest temperature in Oslo? — 31° to 32°",
+        "Will gold not be above $3,000?",
+        "Will gold never trade over $3,000?",
+        "Will gold fail to close above $3,000?",
+        "Will no candidate get above 40%?",
+        "Will only Acme be above $3,000?",
+        "Will Acme be first above $3,000?",
+        "Will Ana place above number 5?",
+        "Will exactly 5 acts be signed before Jan 1, 2027?",
+        "Will the average by Dec 31, 2026 be 3?",
+        "Will rates be unchanged by Dec 31, 2026?",
     ],
 )
 def test_what_is_not_plainly_a_rung_is_none(title: str) -> None:
@@ -263,3 +273,17 @@ def test_the_leader_whose_death_is_settled_by_the_last_price_is_on_no_proved_lad
     for narrow, wide in steps:
         ours, other = (Wording(rows[r.market.market_id].terms.rules) for r in (narrow, wide))
         assert "last traded price" in (refusal(narrow, wide, ours, other) or "")
+
+
+def test_what_must_stay_few_is_no_easier_later() -> None:
+    found = read_rung(market("Will fewer than 5 acts be signed before Jan 1, 2027?"))
+    assert found is not None
+    assert found.kind == "threshold"
+
+
+def test_rules_that_say_what_it_takes_for_no_prove_no_ladder() -> None:
+    narrow, wide = (read_rung(market(f"Will gold be above ${price}?")) for price in ("3,000", "2,000"))
+    assert narrow is not None
+    assert wide is not None
+    rules = [Wording(f"If gold is above ${price}, this resolves to No.") for price in ("3,000", "2,000")]
+    assert refusal(narrow, wide, *rules) == "the rules say what it takes for NO"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.match.candidates import LOOKED_UP, MOST, explain, find, make_index
 from core.match.claims import read_claim
 from core.match.weights import named_keys
+from core.venues import kalshi, polymarket
+from local.world import GeneratedWorld
+from local.world_truth import truth
+from tests.conftest import NOW
 
 
 def keys(title: str) -> list[int]:
@@ -55,3 +62,31 @@ def test_a_candidate_is_explained_in_plain_words() -> None:
     ours = read_claim("Will the Democratic party win Ohio by Dec 3, 2026 with 51%?", None)
     theirs = read_claim("Democrats win Ohio with 51% by December 3?", None)
     assert explain(ours, theirs) == "both say 12-3, 51%, democrat, ohio, win"
+
+
+def listed(world: GeneratedWorld) -> dict[str, dict[str, list[int]]]:
+    """The keys of both venues' open markets, as their modules parse them."""
+    ours, other = world.kalshi, world.polymarket
+    answers = (
+        (kalshi.parse_page, ours.event_answers(ours.event_rows(NOW), NOW, True)),
+        (polymarket.parse_page, other.event_answers(other.event_rows(NOW), NOW)),
+    )
+    found: dict[str, dict[str, list[int]]] = {"kalshi": {}, "polymarket": {}}
+    for parse, events in answers:
+        for market in parse({"events": orjson.loads(orjson.dumps(events))}).markets:
+            terms = market.terms
+            claim = read_claim(terms.title, terms.close_time, terms.yes_label)
+            found[terms.platform][terms.market_id] = list(named_keys(claim))
+    return found
+
+
+def test_planted_pairs_are_among_ten_candidates_each() -> None:
+    world = GeneratedWorld(5, 2_500)
+    ours, theirs = listed(world).values()
+    found, ids = find(make_index(list(theirs.values())), list(ours.values()), MOST), list(theirs)
+    candidates = {(market, ids[at]) for market, others in zip(ours, found, strict=True) for at in others}
+    bets = truth(world, NOW, NOW + timedelta(minutes=1))["pairs"]
+    planted = {(bet["kalshi"], bet["polymarket"]) for bet in bets}
+    planted = {(kalshi_id, other_id) for kalshi_id, other_id in planted if kalshi_id in ours and other_id in theirs}
+    assert len(planted) > 30
+    assert len(planted & candidates) >= 0.99 * len(planted)

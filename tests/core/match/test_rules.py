@@ -65,6 +65,34 @@ def test_void_and_rounding_clauses_on_one_side_call_for_caution(clause: str, kin
     assert any(kind in note and clause in note for note in notes)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("If it is postponed by 48 hours, it is void.", "If it is postponed by 2 weeks, it is void."),
+        ("If it is cancelled, it resolves to No.", "Once abandoned, all stakes come back."),
+        ("It is rounded to the nearest inch.", "It is rounded to 2 decimal places."),
+    ],
+)  # fmt: skip
+def test_void_and_rounding_clauses_that_differ_call_for_caution_with_both_quoted(one: str, other: str) -> None:
+    risk, notes = settlement_risk(f"{RULES} {one}", f"{RULES} {other}")
+    assert risk == "CAUTION"
+    assert any(one in note and other in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("clause", "kind"),
+    [
+        ("An official announcement that Lee will leave is sufficient.", "announcement"),
+        ("Only 90 minutes plus stoppage time decide.", "playing time"),
+    ],
+)
+def test_what_counts_on_one_side_only_blocks(clause: str, kind: str) -> None:
+    risk, notes = settlement_risk(RULES, f"{RULES} {clause}")
+    assert risk == "BLOCK"
+    assert any(kind in note and clause in note for note in notes)
+    assert settlement_risk(f"{RULES} {clause}", f"{RULES} {clause}")[0] == "SAFE"
+
+
 def test_an_early_close_is_told_and_no_reason_for_caution() -> None:
     risk, notes = settlement_risk(f"{RULES} This market will close and expire early if the event occurs.", RULES)
     assert risk == "SAFE"

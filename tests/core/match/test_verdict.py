@@ -197,4 +197,119 @@ def test_what_the_rules_block_is_never_priced() -> None:
     same = "Will Lee leave office by Dec 3, 2026?"
     rules = "If Lee leaves office by Dec 3, 2026."
     found = with_rules(verdict(same, same), claim(same), claim(same), f"{rules} If Lee dies, it is void.", rules)
-    assert (found.risk, found.may_be_priced) == ("BLOCK", False)
+    assert (found.risk, found.may_be_priced, found.passes_titles) == ("BLOCK", False, True)
+    other = claim("Lee and the office by Dec 3, 2026?")
+    loose = with_rules(
+        judge("K", "P", claim(same), other, ALIKE), claim(same), other, f"{rules} Void if Lee dies.", rules
+    )
+    assert (loose.risk, loose.passes_titles) == ("BLOCK", False)
+
+
+RULES = (
+    "If {} before January 1, 2027, then the market resolves to Yes. The resolution source is credible reporting.{}",
+    'This market will resolve to "Yes" if {} by December 31, 2026, 11:59 PM ET. Otherwise, it resolves to "No".{}',
+)
+
+
+@pytest.mark.parametrize(
+    ("kalshi", "polymarket", "besides"),
+    [
+        ("Will Lee pardon Ana before the midterms in 2026?", "Will Lee pardon Ana after the midterms in 2026?", ""),
+        ("Will a truce hold before Wonder VI in 2026?", "Wonder VI before a truce holds in 2026?", ""),
+        ("Will there be over three hurricanes in 2026?", "Will there be under three hurricanes in 2026?", ""),
+        ("Will the Fed cut at least three times in 2026?", "Will the Fed cut exactly three times in 2026?", ""),
+        ("Will Brazil get the most medals in 2026?", "Will Brazil get the least medals in 2026?", ""),
+        ("Will Trump or Vance visit China in 2026?", "Will Vance visit China in 2026?", "Vance, who serves Trump"),
+        ("Will Trump and Putin resign in 2026?", "Will Trump or Putin resign in 2026?", ""),
+        ("Will the US strike Iran in 2026?", "Will Israel strike Iran in 2026?", "Israel and the US are told apart."),
+        ("Will the US strike Iran in 2026?", "Will the US or Israel strike Iran in 2026?", "Israel may take part."),
+        ("Will Trump testify in 2026?", "Will Trump decline to testify in 2026?", "If he declines, it resolves to No."),
+        ("Will Lee sign the Oslo Act in 2026?", "Will Lee veto the Oslo Act in 2026?", "A veto or to sign."),
+        ("Will the shutdown end in 2026?", "Will there be a shutdown in 2026?", "It counts to the end."),
+        ("Will the first Lee nominee be confirmed in 2026?", "Will a Lee nominee be confirmed in 2026?", "The first."),
+        ("Will Duke have any pick in 2026?", "Will Duke have the first pick in 2026?", "Any pick."),
+        ("Will the Sox win the regular season in 2026?", "Will the Sox win in 2026?", "Not the regular season."),
+        ("Will Vance win the popular vote in 2026?", "Will Vance win in 2026?", "The popular vote does not matter."),
+        ("Will CPI rise 0.3% month over month in 2026?", "Will CPI rise 0.3% year over year in 2026?", "Month, year."),
+        ("Will core CPI be above 3% in 2026?", "Will CPI be above 3% in 2026?", "Core CPI is another."),
+        ("Will approval be above 45% in 2026?", "Will disapproval be above 45% in 2026?", "Approval, disapproval."),
+        ("Will the highest be above 50° in 2026?", "Will the lowest be above 50° in 2026?", "Highest, lowest."),
+        ("Will Ana have a #1 album in 2026?", "Will Ana have a #1 song in 2026?", "An album is a song."),
+        ("Will Lee leave as chair in 2026?", "Will Lee leave as governor in 2026?", "The chair is a governor."),
+        ("Will charges by Lee be filed in 2026?", "Will charges against Lee be filed in 2026?", "By or against."),
+        ("Will Lee be impeached in 2026?", "Will Lee be impeached again in 2026?", "Again."),
+        ("Will Lee move from Rome to Oslo in 2026?", "Will Lee move from Oslo to Rome in 2026?", ""),
+        ("will foxes beat hares in 2026?", "will hares beat foxes in 2026?", ""),
+        ("Will Lee leave with a deal in 2026?", "Will Lee leave without a deal in 2026?", ""),
+        ("Will Anders win in 2026?", "Will Andres win in 2026?", "Anders, Andres."),
+        ("Will Lee Jr. win in 2026?", "Will Lee win in 2026?", "Lee Jr. is another."),
+    ],
+)  # fmt: skip
+def test_a_look_alike_is_never_priced_whatever_its_rules_mention(kalshi: str, polymarket: str, besides: str) -> None:
+    claims = claim(kalshi), claim(polymarket)
+    (found,) = judge_group("K", claims[0], [("P", claims[1])], ALIKE)
+    rules = (
+        form.format(title.removeprefix("Will ").removesuffix(" in 2026?"), f" {besides}")
+        for form, title in zip(RULES, (kalshi, polymarket), strict=True)
+    )
+    assert not with_rules(found, *claims, *rules).may_be_priced
+
+
+@pytest.mark.parametrize(
+    ("kalshi", "polymarket", "is_priced"),
+    [
+        ("Will Ruritania not sign in 2026?", "Will Ruritania sign in 2026?", True),
+        ("Ruritania doesn't sign in 2026?", "Ruritania sign in 2026?", True),
+        ("No flood in Oslo in 2026?", "Flood in Oslo in 2026?", True),
+        ("Will there be no flood in Oslo in 2026?", "Will there be a flood in Oslo in 2026?", True),
+        ("Will Lee be found not guilty in 2026?", "Will Lee be found guilty in 2026?", False),
+        ("Will Lee not only sing in 2026?", "Will Lee only sing in 2026?", False),
+        ("Will No Other Land win an Oscar in 2026?", "Will Other Land win an Oscar in 2026?", False),
+        ("Will 'Never Let Go' win in 2026?", "Will 'Let Go' win in 2026?", False),
+        ("Will the No camp win in 2026?", "Will the camp win in 2026?", False),
+        ("Will Duke be the No. 1 seed in 2026?", "Will Duke be the 1 seed in 2026?", False),
+    ],
+)
+def test_only_a_sentence_denied_as_a_whole_is_priced_as_the_opposite(
+    kalshi: str, polymarket: str, is_priced: bool
+) -> None:
+    for one, other in ((kalshi, polymarket), (polymarket, kalshi)):
+        claims = claim(one), claim(other)
+        (found,) = judge_group("K", claims[0], [("P", claims[1])], ALIKE)
+        rules = (form.format("it comes about", "") for form in RULES)
+        priced = with_rules(found, *claims, *rules)
+        assert priced.may_be_priced == is_priced
+        assert not priced.may_be_priced or not priced.same_side
+
+
+@pytest.mark.parametrize(
+    ("kalshi", "polymarket"),
+    [
+        ("Will Trump pardon Maxwell before the midterms?", "Will Trump pardon Maxwell after the midterms?"),
+        ("Will there be over three hurricanes?", "Will there be under three hurricanes?"),
+        ("Will Brazil get the most medals?", "Will Brazil get the least medals?"),
+        ("Will the US strike Iran?", "Will Israel strike Iran?"),
+        ("Will Lee sign the act?", "Will Lee veto the act?"),
+        ("Will unemployment rise?", "Will unemployment fall?"),
+    ],
+)
+def test_opposites_in_little_words_are_refused_by_their_titles(kalshi: str, polymarket: str) -> None:
+    assert verdict(kalshi, polymarket).relation in ("none", "disjoint")
+
+
+def test_one_of_several_is_part_of_them_and_not_the_same() -> None:
+    assert verdict("Will Ana or Omar visit China?", "Will Omar visit China?").relation == "subset"
+    assert verdict("Will Omar visit China?", "Will Ana or Omar visit China?").relation == "superset"
+
+
+def test_amounts_in_words_are_amounts() -> None:
+    assert verdict("Will it snow at least three times?", "Will it snow exactly three times?").relation == "subset"
+    assert verdict("Will it snow at least three times?", "Will it snow 3 or more times?").relation == "identity"
+
+
+def test_without_both_rule_texts_nothing_is_priced() -> None:
+    same = "Will Lee leave office by Dec 3, 2026?"
+    rules = "If Lee leaves office by Dec 3, 2026, this resolves to Yes."
+    for texts in ((rules, ""), ("  ", rules), ("", "")):
+        assert not with_rules(verdict(same, same), claim(same), claim(same), *texts).may_be_priced
+    assert with_rules(verdict(same, same), claim(same), claim(same), rules, rules).may_be_priced

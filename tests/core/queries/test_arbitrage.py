@@ -112,6 +112,19 @@ async def test_a_life_keeps_its_peak_and_when_half_of_it_was_gone(connection: db
     assert life["last_edge_percentage"] == Decimal("2.5")
 
 
+async def test_what_nobody_quoted_for_too_long_begins_a_new_life(connection: db.Connection) -> None:
+    back = NOW + 180 * MINUTES  # it stood for fifteen, and then no run was there to look
+    await run(connection, NOW, opportunity("A"), opportunity("B"))
+    assert await run(connection, back, opportunity("A", back)) == (1, 1)
+    told = [(life["bundle_key"], life["first_seen_at"], life["ended_at"]) for life in await lives(connection)]
+    assert told == [("A", NOW, NOW), ("B", NOW, back), ("A", back, None)]
+    stored = await connection.fetch("SELECT first_seen_at FROM arbitrage_opportunities WHERE status = 'active'")
+    assert [row["first_seen_at"] for row in stored] == [back]
+    late = back + 29 * MINUTES
+    await run(connection, late, opportunity("A", late))
+    assert (await lives(connection))[-1]["quotes"] == 2, "a run that was missed breaks nothing"
+
+
 async def test_a_new_peak_begins_its_half_life_anew(connection: db.Connection) -> None:
     for step, edge in enumerate(("6", "3", "9")):
         at = NOW + 15 * step * MINUTES
@@ -145,10 +158,12 @@ async def test_near_misses_are_those_of_the_last_run_by_then_and_go_after_two_da
         await arbitrage.insert_near_misses(connection, [near_miss(key, at, "-2"), near_miss("near", at, "1")], at)
 
     async def told(hours: float) -> list[float]:
-        return [row["edge_percentage"] for row in await arbitrage.near_misses(connection, NOW + hours * 60 * MINUTES)]
+        told = await arbitrage.near_misses(connection, NOW + hours * 60 * MINUTES, 900)
+        return [row["edge_percentage"] for row in told]
 
     assert await told(59) == []
-    assert await told(60) == [1, -2]
+    assert await told(60) == await told(60.24) == [1, -2]
+    assert await told(60.25) == [], "over after the interval that they were told for"
     stored = await connection.fetch("SELECT bundle_key FROM arbitrage_near_misses ORDER BY 1")
     assert [row["bundle_key"] for row in stored] == ["near", "third"]
 
@@ -174,13 +189,3 @@ async def test_wordings_hold_what_the_venue_says_of_strikes_ends_and_the_list(
     assert wording.settles_at == datetime(2027, 1, 2, 10, tzinfo=UTC)
     assert (wording.exhaustive, wording.unsettled) == (False, 2)
     assert wording.rules == "If it rains, YES."
-
-
-async def test_pairs_without_a_relation_are_not_told(connection: db.Connection) -> None:
-    await connection.executemany(
-        "INSERT INTO pairs VALUES ($1, 'P', $2, true, 0.64, 'CAUTION', '[\"read both\"]', $3)",
-        [("K-1", "identity", NOW), ("K-2", "none", NOW), ("K-3", "subset", NOW)],
-    )
-    told = await arbitrage.judged_pairs(connection)
-    assert [(row["kalshi_market_id"], row["relation"]) for row in told] == [("K-1", "identity"), ("K-3", "subset")]
-    assert told[0]["reasons"] == ["read both"]

@@ -12,7 +12,7 @@ from core import db
 from core.match.candidates import find, make_index, rare, weight_of
 from core.match.verdict import Verdict
 from core.models import MarketStatus, Platform
-from core.queries import matching
+from core.queries import arbitrage, matching
 from tests.conftest import NOW
 from tests.core.making import make_market
 from tests.core.storing import store
@@ -91,16 +91,53 @@ def row(kalshi: str, polymarket: str, **more: Any) -> tuple[Any, ...]:
     return matching.pair_row(replace(verdict, **more), changed.get("found_by", ""), changed.get("digests", (1, 2)), NOW)
 
 
+def as_stored(kalshi: str, polymarket: str, **more: Any) -> tuple[Any, ...]:
+    """Judged on the terms that the two markets have."""
+    first, second = (make_market(name).terms_digest for name in (kalshi, polymarket))
+    return row(kalshi, polymarket, digests=(first, second), **more)
+
+
 async def test_living_pairs_are_open_priced_and_fit_no_other(pool: db.Pool, connection: db.Connection) -> None:
     await store(pool, *(make_market(name) for name in ("A", "B", "C", "D")))
     await store(pool, *(make_market(name, "polymarket") for name in ("P", "Q", "R", "S", "T")))
-    pairs = [row("A", "P", relation="complement", same_side=False), row("B", "Q"), row("B", "R"),
-             row("C", "S", risk="BLOCK", may_be_priced=False), row("D", "T")]  # fmt: skip
+    pairs = [as_stored("A", "P", relation="complement", same_side=False), as_stored("B", "Q"), as_stored("B", "R"),
+             as_stored("C", "S", risk="BLOCK", may_be_priced=False, passes_titles=True),
+             as_stored("D", "T")]  # fmt: skip
     await matching.upsert_pairs(connection, pairs)
     await pool.execute("UPDATE markets SET missing_since = now() WHERE market_id = 'T'")
     (living,) = await matching.living_pairs(connection)
     assert (living.kalshi_id, living.relation, living.same_side, living.reasons) == ("A", "complement", False, ("why",))
     assert await matching.blocked_pairs(connection) == 1
+
+
+async def test_ladders_rest_on_pairs_that_may_be_priced_and_blocked_matches_are_told(
+    pool: db.Pool, connection: db.Connection
+) -> None:
+    await store(pool, *(make_market(name) for name in ("A", "B", "C", "D", "E")))
+    await store(pool, *(make_market(name, "polymarket") for name in ("P", "Q", "R", "S", "T", "U")))
+    await matching.upsert_pairs(connection, [
+        as_stored("A", "P"), as_stored("B", "Q", may_be_priced=False), as_stored("C", "R"), as_stored("C", "S"),
+        as_stored("D", "T", risk="BLOCK", may_be_priced=False, passes_titles=True),
+        as_stored("E", "U", risk="BLOCK", may_be_priced=False),
+    ])  # fmt: skip
+    told = await arbitrage.judged_pairs(connection)
+    assert [row["kalshi_market_id"] for row in told] == ["A", "D"]
+    assert told[0]["reasons"] == ["why"]
+
+
+async def test_a_verdict_does_not_outlive_the_terms_that_it_was_made_on(
+    pool: db.Pool, connection: db.Connection
+) -> None:
+    """A run matches so many at most: what waits for the next one must not be priced by rules that are gone."""
+    await store(pool, make_market("A"), make_market("P", "polymarket"))
+    await matching.upsert_pairs(connection, [as_stored("A", "P")])
+    assert len(await matching.living_pairs(connection)) == len(await arbitrage.judged_pairs(connection)) == 1
+    for platform in ("kalshi", "polymarket"):
+        await pool.execute("UPDATE markets SET terms_digest = terms_digest + 1 WHERE platform = $1", platform)
+        assert await matching.living_pairs(connection) == []
+        assert await arbitrage.judged_pairs(connection) == []
+        await pool.execute("UPDATE markets SET terms_digest = terms_digest - 1 WHERE platform = $1", platform)
+    assert len(await matching.living_pairs(connection)) == 1
 
 
 async def test_a_pair_tells_the_terms_it_rests_on_and_is_none_when_retired(
