@@ -51,7 +51,7 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
     patterns = detecting.find(history, settled)
 
     paired = await pairing.pair(run, markets)
-    bundles, not_shown = await related.quote(run, markets)
+    bundles, not_shown = await related.quote(run, markets, store)
     bundles += paired.opportunities
     async with run.transaction() as connection:
         outdated = explaining.outdated(await analyzing.standing_bets(connection), markets, paired.fair)

@@ -16,6 +16,7 @@ from core.arbitrage import exhaustive
 from core.arbitrage.plans import Claim, Kind, Plan, all_no, all_yes, implied, of_pair
 from core.arbitrage.rungs import PRICED_OUT, Rung, implications, ladders, read_rungs, refusal
 from core.arbitrage.wording import Wording
+from core.body_store import BodyStore
 from core.models import OpenMarket
 from core.queries import arbitrage
 from core.runtime import Run
@@ -47,7 +48,9 @@ class Proposed:
     pair: Mapping[str, Any] | None = None
 
 
-async def quote(run: Run[AnalyzeSettings], markets: Sequence[OpenMarket]) -> tuple[list[dict[str, Any]], Counter[str]]:
+async def quote(
+    run: Run[AnalyzeSettings], markets: Sequence[OpenMarket], store: BodyStore | None = None
+) -> tuple[list[dict[str, Any]], Counter[str]]:
     """The opportunities among related bets, and why the others are not shown."""
     async with run.transaction() as connection:
         alive = await arbitrage.alive_keys(connection)
@@ -57,7 +60,7 @@ async def quote(run: Run[AnalyzeSettings], markets: Sequence[OpenMarket]) -> tup
     kept = proposed[:_MOST_PROVED]
     async with run.transaction() as connection:
         keys = {(market.platform, market.market_id) for found in kept for market in found.markets}
-        wordings = await arbitrage.wordings(connection, sorted(keys))
+        wordings = await arbitrage.wordings(connection, sorted(keys), store)
     candidates = await asyncio.to_thread(lambda: [proved(found, wordings) for found in kept])
     allowed = [candidate for candidate in candidates if candidate.refused is None]
     refused = [candidate for candidate in candidates if candidate.refused is not None]

@@ -8,8 +8,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from core.arbitrage.wording import Wording
+from core.body_store import BodyStore
 from core.db import Connection
 from core.models import PLATFORMS, Platform
+from core.queries.sent_once import sent_once
 
 Key = tuple[Platform, str]
 
@@ -170,34 +172,33 @@ async def judged_pairs(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-async def wordings(connection: Connection, keys: Sequence[Key]) -> dict[Key, Wording]:
+_WORDINGS = """
+SELECT m.number, json_build_array(m.market_id, m.rules, m.open_time, m.close_time, e.exhaustive,
+    m.raw_data->>'expected_expiration_time', m.raw_data->>'strike_type', m.raw_data->>'floor_strike',
+    m.raw_data->>'cap_strike', (SELECT count(*) FROM markets o WHERE o.platform = m.platform
+    AND o.event_id = m.event_id AND o.payout IS DISTINCT FROM 0))::text AS line
+FROM markets m LEFT JOIN events e USING (platform, event_id)
+WHERE m.platform = $1 AND m.market_id = ANY($2::text[])
+"""
+
+
+async def wordings(connection: Connection, keys: Sequence[Key], store: BodyStore | None = None) -> dict[Key, Wording]:
     """The terms behind these markets. Kalshi tells when it expects to settle, Polymarket when a market ends."""
     found: dict[Key, Wording] = {}
     for platform in PLATFORMS:
-        rows = await connection.fetch(
-            """
-            SELECT m.market_id, m.rules, m.open_time, m.close_time, e.exhaustive,
-                   m.raw_data->>'expected_expiration_time' AS expected, m.raw_data->>'strike_type' AS strike_type,
-                   m.raw_data->>'floor_strike' AS floor, m.raw_data->>'cap_strike' AS cap,
-                   (SELECT count(*) FROM markets o WHERE o.platform = m.platform AND o.event_id = m.event_id
-                    AND o.payout IS DISTINCT FROM 0) AS unsettled
-            FROM markets m LEFT JOIN events e USING (platform, event_id)
-            WHERE m.platform = $1 AND m.market_id = ANY($2::text[])
-            """,
-            platform,
-            [market_id for venue, market_id in keys if venue == platform],
-        )
-        for row in rows:
-            ends = [at for at in (row["close_time"], _moment(row["expected"])) if at is not None]
-            found[platform, row["market_id"]] = Wording(
-                row["rules"],
-                row["open_time"],
+        ids = [market_id for venue, market_id in keys if venue == platform]
+        for line in await sent_once(connection, _WORDINGS, platform, ids, store=store):
+            market_id, rules, opens, closes, exhaustive, expected, strike_type, floor, cap, unsettled = line
+            ends = [at for at in (_moment(closes), _moment(expected)) if at is not None]
+            found[platform, market_id] = Wording(
+                rules,
+                _moment(opens),
                 max(ends, default=None),
-                row["strike_type"],
-                _number(row["floor"]),
-                _number(row["cap"]),
-                row["exhaustive"],
-                row["unsettled"],
+                strike_type,
+                _number(floor),
+                _number(cap),
+                exhaustive,
+                unsettled,
             )
     return found
 

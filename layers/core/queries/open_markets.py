@@ -1,23 +1,20 @@
 """Every market that can be bet on as shown: its terms, which change seldom, and its quote, which does not.
 
-A run reads all of them, 100,000 times 400 bytes. What a hosted database sends is billed: a host with a disk keeps the
-terms by their digest, in blocks of neighbouring numbers, and is sent those blocks only in which something changed.
+A run reads all of them, 100,000 times 400 bytes. What a hosted database sends is billed: a host with a disk is sent
+only those terms that changed.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-
-import orjson
 
 from core.arbitrage.fees import kalshi_rate
 from core.body_store import BodyStore
 from core.db import Connection
 from core.models import OpenMarket
+from core.queries.sent_once import sent_once
 
 # Its venue's whole listing was read lately and had it, and its end is ahead.
 CURRENT = """
@@ -26,38 +23,29 @@ AND (m.close_time IS NULL OR m.close_time > $1)
 """
 _TRADABLE = f"m.status = 'open' AND m.listed AND {CURRENT}"
 
-# Markets of one event are listed together, numbered together and end together: most blocks live or die whole.
-_BLOCK = 128
-
 # One line a market. An announced change of a fee whose time has come is in force until its subject was read after that.
 _LINES = f"""
 WITH due AS (
     SELECT DISTINCT ON (scope, subject) * FROM fee_changes WHERE effective_at <= $1
     ORDER BY scope, subject, effective_at DESC
-), lines AS (
-    SELECT m.number, m.number / {_BLOCK} AS block, json_build_array(
-        m.number, m.platform, m.market_id, m.event_id, m.title, coalesce(e.category, m.category, f.category),
-        (extract(epoch FROM m.close_time) * 1000000)::bigint, m.yes_token, m.yes_label, m.no_label,
-        coalesce(e.mutually_exclusive, false), f.series, m.fee_rate::text, m.fee_exponent::text,
-        coalesce(CASE WHEN de.scope IS NULL THEN e.fee_type ELSE de.fee_type END,
-                 CASE WHEN ds.scope IS NULL THEN f.fee_type ELSE ds.fee_type END),
-        coalesce(CASE WHEN de.scope IS NULL THEN e.fee_multiplier ELSE de.fee_multiplier END,
-                 CASE WHEN ds.scope IS NULL THEN f.fee_multiplier ELSE ds.fee_multiplier END)::text)::text AS line
-    FROM markets m JOIN venue_sweeps v USING (platform)
-    LEFT JOIN events e USING (platform, event_id)
-    LEFT JOIN series_fees f ON m.platform = 'kalshi' AND f.series = e.series
-    LEFT JOIN due ds ON m.platform = 'kalshi' AND ds.scope = 'series' AND ds.subject = e.series
-        AND (f.read_at IS NULL OR ds.effective_at > f.read_at)
-    LEFT JOIN due de ON m.platform = 'kalshi' AND de.scope = 'event' AND de.subject = m.event_id
-        AND de.effective_at > v.swept_at
-    WHERE {_TRADABLE}
-), blocks AS (
-    SELECT block, convert_to(string_agg(line, ',' ORDER BY number), 'UTF8') AS body FROM lines GROUP BY block
 )
+SELECT m.number, json_build_array(
+    m.number, m.platform, m.market_id, m.event_id, m.title, coalesce(e.category, m.category, f.category),
+    (extract(epoch FROM m.close_time) * 1000000)::bigint, m.yes_token, m.yes_label, m.no_label,
+    coalesce(e.mutually_exclusive, false), f.series, m.fee_rate::text, m.fee_exponent::text,
+    coalesce(CASE WHEN de.scope IS NULL THEN e.fee_type ELSE de.fee_type END,
+             CASE WHEN ds.scope IS NULL THEN f.fee_type ELSE ds.fee_type END),
+    coalesce(CASE WHEN de.scope IS NULL THEN e.fee_multiplier ELSE de.fee_multiplier END,
+             CASE WHEN ds.scope IS NULL THEN f.fee_multiplier ELSE ds.fee_multiplier END)::text)::text AS line
+FROM markets m JOIN venue_sweeps v USING (platform)
+LEFT JOIN events e USING (platform, event_id)
+LEFT JOIN series_fees f ON m.platform = 'kalshi' AND f.series = e.series
+LEFT JOIN due ds ON m.platform = 'kalshi' AND ds.scope = 'series' AND ds.subject = e.series
+    AND (f.read_at IS NULL OR ds.effective_at > f.read_at)
+LEFT JOIN due de ON m.platform = 'kalshi' AND de.scope = 'event' AND de.subject = m.event_id
+    AND de.effective_at > v.swept_at
+WHERE {_TRADABLE}
 """  # noqa: S608  constants of our own
-_ALL_BLOCKS = f"{_LINES} SELECT body FROM blocks"  # noqa: S608
-_SOME_BLOCKS = f"{_ALL_BLOCKS} WHERE block = ANY($3::int[])"
-_DIGESTS = f"{_LINES} SELECT block, sha256(body) AS digest FROM blocks"  # noqa: S608
 
 _QUOTES = f"""
 SELECT m.number, trim_scale(l.price), trim_scale(l.yes_price), trim_scale(l.no_price), trim_scale(l.volume),
@@ -78,31 +66,15 @@ async def open_markets(
     for a market (`fee_waiver_until`) is not taken off: whose fee it waives is not documented, and no edge may rest on
     it.
     """
-    bodies = await _blocks(connection, now, max_quote_age_s, store)
+    lines = await sent_once(connection, _LINES, now, max_quote_age_s, store=store)
     rows = await connection.fetch("SELECT platform, swept_at FROM venue_sweeps")
     swept = {row["platform"]: row["swept_at"] for row in rows}
     rows = await connection.fetch("SELECT read_at, array_agg(series) AS series FROM series_fees GROUP BY read_at")
     fees_read = {series: row["read_at"] for row in rows for series in row["series"]}
     quotes = await _quotes(connection, now, max_quote_age_s)
-    told = [line for body in bodies for line in orjson.loads(b"[%b]" % body) if line[0] in quotes]
+    told = [line for line in lines if line[0] in quotes]
     markets = [_market(line, quotes[line[0]], swept[line[1]], fees_read.get(line[11])) for line in told]
     return sorted(markets, key=lambda market: (market.platform, market.market_id))
-
-
-async def _blocks(
-    connection: Connection, now: datetime, max_quote_age_s: float, store: BodyStore | None
-) -> list[bytes]:
-    """Of each block its markets' lines."""
-    if store is None:
-        rows = await connection.fetch(_ALL_BLOCKS, now, max_quote_age_s)
-        return [row["body"] for row in rows]
-    rows = await connection.fetch(_DIGESTS, now, max_quote_age_s)
-    known = await asyncio.to_thread(store.find, [row["digest"] for row in rows])
-    missing = [row["block"] for row in rows if row["digest"] not in known]
-    rows = await connection.fetch(_SOME_BLOCKS, now, max_quote_age_s, missing)
-    sent = {hashlib.sha256(row["body"]).digest(): row["body"] for row in rows}
-    await asyncio.to_thread(store.keep, sent)
-    return [*known.values(), *sent.values()]
 
 
 async def _quotes(connection: Connection, now: datetime, max_quote_age_s: float) -> dict[int, list[Decimal | None]]:

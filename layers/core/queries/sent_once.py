@@ -1,0 +1,42 @@
+"""Rows that a host with a disk is sent only once: blocks of neighbouring numbers, known by their digest."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Any
+
+import orjson
+
+from core.body_store import BodyStore
+from core.db import Connection
+
+# Markets of one event are listed together, numbered together and end together: most blocks live or die whole.
+_BLOCK = 128
+
+
+async def sent_once(connection: Connection, lines: str, *given: object, store: BodyStore | None) -> list[Any]:
+    """The decoded lines of a SELECT of (number, line: a JSON array as text); blocks in no particular order.
+
+    Without a store all of them are sent, else those whose block changed.
+    """
+    blocks = (
+        f"WITH lines AS ({lines}), blocks AS (SELECT number / {_BLOCK} AS block, "  # noqa: S608  constants of our own
+        "convert_to(string_agg(line, ',' ORDER BY number), 'UTF8') AS body FROM lines GROUP BY block) "
+    )
+    if store is None:
+        rows = await connection.fetch(blocks + "SELECT body FROM blocks", *given)
+        return [line for row in rows for line in _lines(row["body"])]
+    rows = await connection.fetch(blocks + "SELECT block, sha256(body) AS digest FROM blocks", *given)
+    known = await asyncio.to_thread(store.find, [row["digest"] for row in rows])
+    missing = [row["block"] for row in rows if row["digest"] not in known]
+    wanted = blocks + f"SELECT body FROM blocks WHERE block = ANY(${len(given) + 1}::int[])"  # noqa: S608
+    rows = await connection.fetch(wanted, *given, missing)
+    sent = {hashlib.sha256(row["body"]).digest(): row["body"] for row in rows}
+    await asyncio.to_thread(store.keep, sent)
+    return [line for body in (*known.values(), *sent.values()) for line in _lines(body)]
+
+
+def _lines(body: bytes) -> list[Any]:
+    lines: list[Any] = orjson.loads(b"[%b]" % body)
+    return lines
