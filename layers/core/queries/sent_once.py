@@ -13,6 +13,8 @@ from core.db import Connection
 
 # Markets of one event are listed together, numbered together and end together: most blocks live or die whole.
 _BLOCK = 128
+_BODIES = "SELECT body FROM blocks"
+_DIGESTS = "SELECT block, sha256(body) AS digest FROM blocks"
 
 
 async def sent_once(connection: Connection, lines: str, *given: object, store: BodyStore | None) -> list[Any]:
@@ -25,13 +27,12 @@ async def sent_once(connection: Connection, lines: str, *given: object, store: B
         "convert_to(string_agg(line, ',' ORDER BY number), 'UTF8') AS body FROM lines GROUP BY block) "
     )
     if store is None:
-        rows = await connection.fetch(blocks + "SELECT body FROM blocks", *given)
+        rows = await connection.fetch(blocks + _BODIES, *given)
         return [line for row in rows for line in _lines(row["body"])]
-    rows = await connection.fetch(blocks + "SELECT block, sha256(body) AS digest FROM blocks", *given)
+    rows = await connection.fetch(blocks + _DIGESTS, *given)
     known = await asyncio.to_thread(store.find, [row["digest"] for row in rows])
     missing = [row["block"] for row in rows if row["digest"] not in known]
-    wanted = blocks + f"SELECT body FROM blocks WHERE block = ANY(${len(given) + 1}::int[])"  # noqa: S608
-    rows = await connection.fetch(wanted, *given, missing)
+    rows = await connection.fetch(f"{blocks}{_BODIES} WHERE block = ANY(${len(given) + 1}::int[])", *given, missing)
     sent = {hashlib.sha256(row["body"]).digest(): row["body"] for row in rows}
     await asyncio.to_thread(store.keep, sent)
     return [line for body in (*known.values(), *sent.values()) for line in _lines(body)]
