@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 
 from core.agent.clauses import clauses
-from core.agent.evidence import Evidence
 from core.agent.phrases import any_of
 from core.agent.promises import is_denied
 from core.agent.quantities import quantities
@@ -71,7 +70,7 @@ _CHOICE = any_of(r"rather than, instead of, over, or, nor, than, versus, vs")
 _OTHER = {"YES": "NO", "NO": "YES"}
 
 
-def advice_faults(text: str, position: str, evidence: Evidence, words: Vocabulary) -> list[str]:
+def advice_faults(text: str, position: str, edge_side: str | None, words: Vocabulary) -> list[str]:
     """A line for each clause that says something else than the position."""
     found = []
     for clause in clauses(text, []):
@@ -80,7 +79,7 @@ def advice_faults(text: str, position: str, evidence: Evidence, words: Vocabular
             found += _sideless(clause.text, position)
         for part, side, outright in named:
             wanted, against = _stance(_unsided(part), side)
-            if wanted is not None and wanted != position and not _is_told_value(part, wanted, position, evidence):
+            if wanted is not None and wanted != position and not _is_told_value(part, wanted, position, edge_side):
                 found.append(f"speaks for {wanted}, the position is {position}: {part}")
             elif against is not None and against == position:
                 found.append(f"speaks against {against}, the position: {part}")
@@ -141,10 +140,10 @@ def _is_refused(part: str, at: int) -> bool:
     )
 
 
-def _is_told_value(part: str, side: str, position: str, evidence: Evidence) -> bool:
+def _is_told_value(part: str, side: str, position: str, edge_side: str | None) -> bool:
     """Waiting allows to say which side is the cheaper one, where code found the better edge there."""
     ordered = _ORDER.search(part) or _SALE.search(part)
-    return position == "WAIT" and not ordered and side == evidence.edge_side
+    return position == "WAIT" and not ordered and side == edge_side
 
 
 def _is_neutral(part: str) -> bool:

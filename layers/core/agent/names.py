@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from core.agent.evidence import RULES_CHARS, Candidate
+from core.agent.outside import Subject
 
 _WORD = re.compile(r"[^\W\d_](?:[^\W_]|['’.-](?=[^\W_]))*")
 _OPENS = re.compile(r"(?:^|[.!?:;(\[\"“‘—–]|\s-)\s*$")
@@ -14,13 +14,12 @@ _KNOWN = frozenset(
 )
 
 
-def name_faults(text: str, candidate: Candidate) -> list[str]:
+def name_faults(text: str, subject: Subject) -> list[str]:
     """Capitalised words inside a sentence that the title, the rules and the labels do not hold.
 
     A word's other forms (Fed, Federal; Democrat, Democratic) and initials (FOMC) count as held.
     """
-    said = " ".join((candidate.title, candidate.rules[:RULES_CHARS], candidate.yes_label, candidate.no_label))
-    held = [word.lower() for word in _WORD.findall(said)]
+    held = [word.lower() for word in _WORD.findall(subject.words)]
     initials = "".join(word[0] for word in held)
     unknown = []
     for match in _WORD.finditer(text):

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from core.agent.evidence import RULES_CHARS, Candidate
+from core.agent.outside import Subject
 from core.agent.phrases import one_of
 
 SIDES = frozenset(("yes", "no"))
 VENUES = frozenset(("here", "other"))
-PERIODS = frozenset(("hour", "day", "usual"))
+PERIODS = frozenset(("hour", "3h", "6h", "12h", "day", "quarter", "usual"))
 
 _WITHIN = r"(?:(?:in|over|on|within|during|for|through) )?(?:(?:the|its|a|an|one|this|any) )?"
 _LAST = "(?:last|past|previous|latest) "
@@ -22,7 +22,17 @@ _DAY = rf"""
     {_WITHIN}(?:{_LAST})?(?:24|twenty-four)[- ]?h(?:(?:ou)?rs?)?, {_WITHIN}{_LAST}(?:(?:one|full|whole) )?day(?:'s)?,
     (?:on|over|in|within|during|for) (?:the|a|one) day, daily
 """
-PERIOD = re.compile(rf"(?<!\w)(?:{one_of(_HOUR)}|{one_of(_DAY)})(?!\w)", re.I)
+_SPAN = f"(?:(?:in|over|within|during|for|through) (?:the )?(?:{_LAST})?|(?:the )?{_LAST})"
+_HOURS = {
+    f"{count}h": f"{_SPAN}(?:{count}|{word})[- ]?h(?:(?:ou)?rs?)?, (?:{count}|{word})-hour"
+    for count, word in ((3, "three"), (6, "six"), (12, "twelve"))
+}
+_HOURS["12h"] = f"(?:in |over )?(?:the )?(?:12|twelve) hours before (?:that|it|then|the last three), {_HOURS['12h']}"
+_QUARTER = rf"""
+    (?:in|within|inside|over|during) (?:(?:the|a|one|its) )?(?:{_LAST})?(?:single )?quarter[- ](?:of an )?hour,
+    (?:in|within|inside|over) (?:(?:the|just) )?(?:{_LAST})?(?:15|fifteen) minutes, quarter[- ]hour(?:ly)?
+"""
+PERIOD = re.compile(rf"(?<!\w)(?:{'|'.join(map(one_of, (_QUARTER, *_HOURS.values(), _HOUR, _DAY)))})(?!\w)", re.I)
 # In the order in which they are tried: phrases before the words in them.
 _WORDS_OF_FACTS = (
     ("none", "(?:per|each|every|an?) (?:hour|day)"),
@@ -32,10 +42,23 @@ _WORDS_OF_FACTS = (
     ("low", "(?:its |the )?interval (?:starts|begins)"),
     ("high", "(?:its |the )?interval ends"),
     ("neutral", "together with, (?:a|per|each|every) (?:contract|share), asks (?:about|whether|if)"),
-    ("neutral", "leav(?:e|ing) (?:early|before|again), (?:tied|locked) up"),
+    ("neutral", "on paper, leav(?:e|ing) (?:early|before|again), (?:tied|locked) up"),
     ("edge", "(?:after|net of|beyond|survive[sd]?) (?:(?:all|the|its|any|a) )*(?:taker )?(?:fees?|costs)(?! of)"),
+    *((f"p_{period}", listed) for period, listed in (("quarter", _QUARTER), *_HOURS.items())),
     ("hour", _HOUR),
     ("day", _DAY),
+    ("settled", "(?:have |had )?(?:settled|resolved) (?:as )?yes, came true"),
+    ("neutral", "markets (?:of this kind|like (?:it|this)), (?:of )?this kind"),
+    ("siblings", "(?:the )?event's other markets, siblings?, sister markets?"),
+    ("siblings", "(?:the )?(?:other|related|neighbou?ring) markets(?: (?:of|in) (?:its|the|this|the same) event)?"),
+    ("ladder", "(?:the |a |another )?(?:(?:harder|narrower|stricter) )?bet that implies (?:it|this one|this)"),
+    ("ladder", "(?:the )?(?:harder|narrower|stricter) (?:rung|bet|one), rungs?"),
+    ("accounts", "account(?:s|ed)? for, explain(?:s|ed)?(?= (?:(?:about|some|roughly|around|nearly) )?#), share of"),
+    ("t", "t[- ]stat(?:istic)?, t[- ]value, t of"),
+    ("fill", "good (?:to|for|up to), holds (?:for|up to), fills?, filled, fillable, depth, on offer, liquidity, book"),
+    ("deviation", "(?:(?:its|usual|standard|typical|own|normal) )*deviations?"),
+    ("noise", "nois(?:e|y|ier), volatil(?:e|ity), restless(?:ness)?, choppy, choppi(?:er|ness)"),
+    ("follow", "follow(?:s|ed|ing)?, lag(?:s|ged|ging)?, trail(?:s|ed|ing)?, leads?"),
     ("other", "(?:the )?other (?:venue|platform|exchange|market|one)(?:'s)?, cross[- ]venue, counterpart, elsewhere"),
     ("here", "(?:this|the) market(?:'s)?, this (?:venue|platform|exchange|one)(?:'s)?, here"),
     ("usual", "usual(?:ly)?, typical(?:ly)?, normal(?:ly)?, ordinar(?:y|ily)"),
@@ -93,7 +116,7 @@ _WORDS_OF_FACTS = (
 # What no fact is, even where the market's own title speaks of it.
 _WORDS_OF_NO_FACT = r"""
     profits?, returns?, earns?, wins?, payout, roi, yields?, risk(?:s|ed|ing)?, odds, sure, certain\w*, confiden\w+,
-    stops?, target(?:s|ed)?, fill(?:s|ed)?, depth, settle\w*, resolve[sd]?, maker, midpoint, average, gap,
+    stops?, target(?:s|ed)?, settle\w*, resolve[sd]?, maker, midpoint, average, gap,
     traders?, people, users, accounts, wallets, bets, both, sell(?:s|ing|er|ers)?, sold, short, receives?,
     since, days?, hours?, minutes?, seconds?, moments?, weeks?, months?, years?, weekly, monthly, yearly, annual(?:ly)?,
     yesterday, today, tomorrow, not, never, no, nothing, none, neither, nor, hardly, without, \w+n't
@@ -140,13 +163,12 @@ class Vocabulary:
     make a sentence true.
     """
 
-    def __init__(self, candidate: Candidate) -> None:
-        platform = candidate.pattern.platform
-        other = "kalshi" if platform == "polymarket" else "polymarket"
-        self.labels = _labels(candidate)
-        self._pattern = _compiled(tuple(self.labels.items()), platform, other)
-        self.names = f"{candidate.title} {' '.join(self.labels.values())}"
-        own = f"{self.names} {candidate.rules[:RULES_CHARS]}"
+    def __init__(self, subject: Subject) -> None:
+        other = "kalshi" if subject.platform == "polymarket" else "polymarket"
+        self.labels = _labels(subject)
+        self._pattern = _compiled(tuple(self.labels.items()), subject.platform, other)
+        self.names = f"{subject.title} {' '.join(self.labels.values())}"
+        own = f"{self.names} {subject.rules}"
         self._own_words = {word.lower() for word in _WORD.findall(own)}
 
     def read(self, text: str) -> Reading:
@@ -156,7 +178,7 @@ class Vocabulary:
         position = 0
         while word := _WORD.search(text, position):
             if found := self._pattern.match(text, word.start()):
-                tag = str(found.lastgroup).rpartition("_")[0]
+                tag = str(found.lastgroup).rpartition("_")[0].removeprefix("p_")
                 if tag == "none":
                     unknown.append(found[0])
                 else:
@@ -173,9 +195,9 @@ class Vocabulary:
         return Reading(frozenset(tags - {"neutral"}), tuple(unknown))
 
 
-def _labels(candidate: Candidate) -> dict[str, str]:
+def _labels(subject: Subject) -> dict[str, str]:
     """What each side is called, where that tells the sides apart (Kalshi names both after the outcome: that is YES)."""
-    yes, no = " ".join(candidate.yes_label.split()), " ".join(candidate.no_label.split())
+    yes, no = subject.yes_label, subject.no_label
     named = {"yes": yes, "no": "" if no.lower() == yes.lower() else no}
     return {side: label for side, label in named.items() if len(label) > 1 and label.lower() not in _GENERIC_LABELS}
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.agent.evidence import Candidate, gather, pack
+from core.agent.outside import RULES_CHARS, TITLE_CHARS, clean
 from core.agent.prompt import SYSTEM, messages
 from tests.core.agent.making import NOW, make_candidate, make_pattern
 
@@ -47,8 +48,8 @@ def test_no_text_of_a_market_closes_the_fence(title: str, rules: str, label: str
     assert (opening, closing) == ("<evidence>", "</evidence>")
     assert "<" not in packed
     read: dict[str, Any] = json.loads(packed)
-    assert read["market"]["title"] == title[:500]
-    assert read["market"]["rules"] == rules[:1_500]
+    assert read["market"]["title"] == clean(title, TITLE_CHARS)
+    assert read["market"]["rules"] == clean(rules, RULES_CHARS)
 
 
 def test_the_static_part_says_what_the_labels_and_the_age_of_the_prices_are() -> None:
