@@ -18,7 +18,7 @@ from core.arbitrage.fees import taker_fee_usd
 from core.detect.rates import Rate
 from core.detect.selection import Key
 from core.errors import AnalystUnavailable, AnswerRejected, ConfigError
-from core.models import Book, OpenMarket, Pattern
+from core.models import Book, OpenMarket, Pattern, Platform
 from core.queries import analyzing, arbitrage, books
 from core.runtime import Run
 from core.settings import AnalyzeSettings
@@ -153,12 +153,15 @@ async def _candidates(
 
 
 def others_of(
-    pairs: Sequence[Mapping[str, Any]], markets: Mapping[tuple[str, str], OpenMarket]
+    pairs: Sequence[Mapping[str, Any]], markets: Mapping[tuple[Platform, str], OpenMarket]
 ) -> dict[tuple[str, str], list[Other]]:
     """What the other venue lists of each market's bet, the same bets first; of a complement its sides are turned."""
     found = defaultdict[tuple[str, str], list[Other]](list)
     for pair in sorted(pairs, key=lambda pair: pair["relation"] not in ("identity", "complement")):
-        keys = ("kalshi", pair["kalshi_market_id"]), ("polymarket", pair["polymarket_market_id"])
+        keys: tuple[tuple[Platform, str], ...] = (
+            ("kalshi", pair["kalshi_market_id"]),
+            ("polymarket", pair["polymarket_market_id"]),
+        )
         for key, other_key in (keys, keys[::-1]):
             other = markets.get(other_key)
             if key not in markets or other is None:

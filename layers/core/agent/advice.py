@@ -15,8 +15,8 @@ from core.agent.promises import is_denied
 from core.agent.quantities import quantities
 from core.agent.vocabulary import NO, YES, Vocabulary
 
-_ORDER = any_of(r"""
-    buy, buying, purchas(?:e|ing), tak(?:e|ing), back, backing, bet, betting, wager\w*, enter, entering, long, go,
+ORDER = any_of(r"""
+    buy, buying, purchas(?:e|ing), tak(?:e|ing), back, backing, bet(?! that), betting, wager\w*, enter, entering, long, go,
     going,
     grab\w*, get, getting, pick\w*, load\w*, hold, holding, own, owning, prefer\w*, favou?r, favou?rs, favou?ring,
     choos(?:e|es|ing), play, playing, accumulat\w+, add(?! up), adding, lean\w*, stak(?:e|ing), scoop\w*, snap\w*,
@@ -26,7 +26,7 @@ _ORDER = any_of(r"""
     stay in,
     chas(?:e|ing), touch, swap into, switch to
 """)
-_SALE = any_of(r"""
+SALE = any_of(r"""
     sell, selling, short, shorting, fad(?:e|ing), dump\w*, lay, laying, oppos(?:e|ing), unload\w*,
     (?:bet|betting|go|going|wager\w*) against
 """)
@@ -40,7 +40,7 @@ _PRAISE = any_of(r"""
     attractive, favou?red, favou?rite, winner, winning, steal, gift, right side, smart, good, great, obvious,
     compelling,
     interesting, the (?:trade|bet|buy|move|way), a (?:buy|bet|punt), edge, opportunity, upside, discount\w*, mispriced,
-    pays off, deserves
+    pays off, deserves, worth (?:buying|taking|a \w+|having|owning|considering)
 """)
 _BLAME = any_of(r"""
     rich, over(?:priced|valued|rated), expensive, dear, dearer, pricey, too high, bad, poor, worse, worst, wrong side,
@@ -114,7 +114,11 @@ def _named(clause: str, words: Vocabulary) -> Iterator[tuple[str, str, bool]]:
 
 
 def _unsided(part: str) -> str:
-    """NO as a side denies nothing."""
+    """NO as a side denies nothing; a bet that is named and what is like another are no orders."""
+    part = re.sub(
+        r"\b(?:a|the|same|this|that|another) bet\b(?= (?:that|on|trades|is|here|at|there))", "that", part, flags=re.I
+    )
+    part = re.sub(r"\b(markets|setups|moves|moments) like\b", r"\1 as", part, flags=re.I)
     return re.sub(rf"(?<!\w)(?:{YES}|{NO})(?!\w)", "it", part, flags=re.I)
 
 
@@ -124,8 +128,8 @@ def _stance(part: str, side: str) -> tuple[str | None, str | None]:
         return None, None
     for pattern, meant, speaks_for in (
         (_SHUN, side, False),
-        (_SALE, _OTHER[side], True),
-        (_ORDER, side, True),
+        (SALE, _OTHER[side], True),
+        (ORDER, side, True),
         (_PRAISE, side, True),
         (_BLAME, side, False),
     ):
@@ -142,7 +146,7 @@ def _is_refused(part: str, at: int) -> bool:
 
 def _is_told_value(part: str, side: str, position: str, edge_side: str | None) -> bool:
     """Waiting allows to say which side is the cheaper one, where code found the better edge there."""
-    ordered = _ORDER.search(part) or _SALE.search(part)
+    ordered = ORDER.search(part) or SALE.search(part)
     return position == "WAIT" and not ordered and side == edge_side
 
 

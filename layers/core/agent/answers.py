@@ -63,7 +63,7 @@ class CrossVenueAnswer(_Strict):
     description: Claim
     kalshi_market: Id | None
     polymarket_market: Id | None
-    edge_percentage: float
+    edge_percentage: float = Field(allow_inf_nan=False)
     execution_steps: list[Claim] = Field(min_length=1, max_length=14)
     risks: list[Claim] = Field(min_length=1, max_length=8)
     settlement_risk: SettlementRisk
@@ -93,7 +93,7 @@ class DigestWatch(_Strict):
 class DigestArbitrage(_Strict):
     opportunity_id: Id
     description: Claim
-    potential_edge: float = Field(description="percent, as the opportunity says")
+    potential_edge: float = Field(allow_inf_nan=False, description="percent, as the opportunity says")
 
 
 class DigestAnswer(_Strict):

@@ -62,13 +62,14 @@ def date_faults(text: str, cited: Sequence[Fact], own_words: str) -> list[str]:
 
 def _moment(match: re.Match[str]) -> Moment:
     if match["iso"]:
-        return Moment(*(int(part) for part in match["iso"].split("-")), time=_clock(match["iso_time"]))
+        year, month, day = (int(part) for part in match["iso"].split("-"))
+        return Moment(year, month, day, _clock(match["iso_time"]))
     if match["alone"]:
         return Moment(time=_clock(match["alone"]))
-    month = match["month"] or match["month_after"]
-    day = re.sub(r"\D", "", match["day"] or match["day_first"])
-    year = int(match["year"]) if match["year"] else None
-    return Moment(year, _MONTHS.index(month[:3].lower()) + 1, int(day), _clock(match["time"]))
+    name = match["month"] or match["month_after"]
+    number = re.sub(r"\D", "", match["day"] or match["day_first"])
+    said_year = int(match["year"]) if match["year"] else None
+    return Moment(said_year, _MONTHS.index(name[:3].lower()) + 1, int(number), _clock(match["time"]))
 
 
 def _clock(said: str | None) -> str | None:

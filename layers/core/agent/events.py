@@ -13,10 +13,21 @@ _POSSIBLE = any_of(r"""
     or else, asks?, cannot, unlikely, likely, will
 """)
 _PAST = re.compile(r"\b[a-z]{2,}ed\b")
-_IRREGULAR = any_of(r"""
-    won, lost, beat, beaten, said, told, quit, died, shot, met, left office, fled, spoke, spoken, wrote, written, signed,
-    struck, sued, stole, stolen, fought, began, begun, hid, hidden, fired, caught, chose, chosen, stepped down, went,
-    gone, broke, broken, swore, sworn, resigned, withdrew, withdrawn, forgot, knew, known to, learnt, heard, dealt
+_EVENTS = any_of(r"""
+    won, lost the, beat, beaten, quit, died, shot, fled, spoke, spoken, wrote, written, sued, stole, stolen, fought,
+    sworn, resign\w*, withdr[ea]w\w*, announced, agreed, approved, rejected, vetoed, injured, hurt, arrested, indicted,
+    convicted, acquitted, elected, appointed, nominated, dismissed, fired, hired, suspended, banned, sanctioned, invaded,
+    attacked, bombed, crashed, exploded, erupted, scored, qualified, eliminated, cancelled, canceled, postponed,
+    ratified, passed, voted, ruled, ordered, pledged, promised, threatened, warned, denied, admitted, revealed, leaked,
+    met, negotiated, struck, launched, released, delivered, acquired, merged, bankrupt, defaulted, testified, endorsed,
+    conceded, retired, hospitalised, hospitalized, diagnosed, confirmed, signed, sealed, called off, stepped down,
+    dropped out, pulled out, walked away, broke down, fell apart, went through, told, said, has said, have said
+""")
+_OF_A_MARKET = any_of(r"""
+    price[sd]?, pricing, markets?, venues?, quotes?, volumes?, spreads?, trading, traders?, trades?, book, asks?, bids?,
+    edge, moves?, gaps?, yes, no, it, this, that, buyers?, sellers?, orders?, kalshi, polymarket, depth, liquidity,
+    contracts?, estimate, probability, chance, fees?, costs?, facts?, evidence, setups?, position, drop, fall, rise, jump,
+    slide, rally, spike, drift, noise, rate, side, sides, one, both
 """)
 _CHANCE = any_of("probability, chances?, likelihood, risk, bet, possibility, case")
 # Past forms that speak of prices, trades, facts or the analysis itself.
@@ -59,12 +70,10 @@ def event_faults(text: str, words: Vocabulary) -> list[str]:
         before = clause.text
         if is_possible:
             continue
-        for match in _PAST.finditer(clause.text):
-            if match[0] not in _OF_MARKETS and not words.read(match[0]).tags & _MEASURED:
-                found.append(f"an event that no fact tells: {clause.text}")
-                break
-        else:
-            told = _IRREGULAR.search(clause.text)
-            if told and not words.read(told[0]).tags & _MEASURED:
-                found.append(f"an event that no fact tells: {clause.text}")
+        said = clause.text
+        told = [match[0] for match in _EVENTS.finditer(said)]
+        if not _OF_A_MARKET.search(said):
+            told += [match[0] for match in _PAST.finditer(said) if match[0] not in _OF_MARKETS]
+        if any(not words.read(one).tags & _MEASURED for one in told):
+            found.append(f"an event that no fact tells: {said}")
     return found

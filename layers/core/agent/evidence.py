@@ -108,7 +108,7 @@ def gather(candidate: Candidate, now: datetime) -> Evidence:
         if candidate.book is not None:
             contracts, spendable = fillable(candidate, side)
             values |= {"fillable_contracts": contracts, "fillable_usd": spendable}
-    texts = {name: _shown(value) for name, value in values.items() if abs(value) < _LARGEST}
+    texts = {name: shown(value) for name, value in values.items() if abs(value) < _LARGEST}
     if close is not None and close > now:
         texts["closes_at"] = f"{close.astimezone(UTC):%Y-%m-%d %H:%M}"
     facts = tuple(
@@ -226,7 +226,7 @@ def _unit(name: str, platform: Platform) -> str:
     return _VOLUME_UNITS[platform] if unit == "volume" else unit
 
 
-def _shown(value: Decimal) -> str:
+def shown(value: Decimal) -> str:
     """At most one decimal below 1,000, none above; no exponent, no trailing zero."""
     step = Decimal("0.1") if abs(value) < 1_000 else Decimal(1)
     text = f"{value.quantize(step):f}"

@@ -34,7 +34,7 @@ _SAYS = frozenset(
     down move noise siblings ladder settled fill""".split()
 )
 _OF_A_CASE = any_of(r"edge, case, evidence, facts?, wait, reason, position, bet, trade, market, side, venue, rules")
-_WRONG_IF = any_of(
+WRONG_IF = any_of(
     r"may, might, could, if, unless, would, can, should, not, no, without, until, when, little, only, must"
 )
 
@@ -68,7 +68,7 @@ def faults(answer: OpportunityAnswer, evidence: Evidence, candidate: Candidate) 
         found += claim_faults(claim, ground, words, may_cite_nothing=is_risk)
     if not _says_something(answer.one_liner.text, words):
         found.append("a first line that says nothing of the market")
-    if not any(_WRONG_IF.search(risk.text) for risk in answer.risk_factors):
+    if not any(WRONG_IF.search(risk.text) for risk in answer.risk_factors):
         found.append("nothing says what would make it wrong")
     return found + _contradictions(answer, evidence)
 

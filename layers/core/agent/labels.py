@@ -48,6 +48,27 @@ LABELS: dict[str, tuple[str, str]] = {
     "quote_age_minutes": ("age of these prices", "minutes"),
 }
 
+# Of a bundle that code found and priced, and of the day's digest.
+BUNDLE_LABELS: dict[str, tuple[str, str]] = {
+    "bundle_edge_pct": ("edge of the bundle after fees, of what it costs", "%"),
+    "bundle_net_usd": ("edge of the bundle after fees", "USD"),
+    "bundle_cost_usd": ("what the bundle costs with fees", "USD"),
+    "bundle_payout_usd": ("what the bundle pays if its condition holds", "USD"),
+    "bundle_shares": ("shares of each leg", "contracts"),
+    "kalshi_yes_limit_cents": ("limit price of YES on Kalshi", "¢"),
+    "kalshi_no_limit_cents": ("limit price of NO on Kalshi", "¢"),
+    "polymarket_yes_limit_cents": ("limit price of YES on Polymarket", "¢"),
+    "polymarket_no_limit_cents": ("limit price of NO on Polymarket", "¢"),
+    "quote_age_minutes": LABELS["quote_age_minutes"],
+    "settles_at": ("when the later leg settles", "UTC"),
+}
+DAY_LABELS: dict[str, tuple[str, str]] = {
+    "day_insights": ("insights that are alive", ""),
+    "day_positions": ("insights that take a position", ""),
+    "day_waiting": ("insights that wait", ""),
+    "day_bundles": ("arbitrage opportunities that are alive", ""),
+}
+
 # What detectors call the same thing, and the factor between the two.
 DETECTORS_CALL = {
     "hours_left": ("hours_to_close", 1),

@@ -56,7 +56,9 @@ _QUANTITY = re.compile(
     rf"(?:[\s-]?(?P<unit>{_UNIT}))?",
     re.I | re.ASCII,
 )
-_RATIO = re.compile(r"\W+(?:in|to|out of|third|quarter|fifth|tenth)\b", re.I)
+_RATIO = re.compile(
+    rf"\W+(?:(?:in|out of) (?:every )?(?:\d|{_WORD})|to (?:\d|{_WORD})|third|quarter|fifth|tenth)\b", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ word of the clause speaks of another side, venue, period or kind, or of anything
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -31,6 +31,13 @@ class Spoken:
     unknown: tuple[str, ...]
     lent: tuple[frozenset[str], ...]
     before: Spoken | None
+
+    def earlier(self) -> Iterator[Spoken]:
+        """The numbers before it in its sentence, the nearest first."""
+        one = self.before
+        while one is not None:
+            yield one
+            one = one.before
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ TELLINGS = {
     "shared_variance_pct": _telling("siblings", "accounts", also="move noise price here hour"),
     "lag_t": _telling("t", also="follow siblings here"),
     "volume_1h": _telling("hour", "volume", also="here sum level sees"),
-    "volume_typical_1h": _telling("usual", "volume", also="hour here level sees"),
+    "volume_typical_1h": _telling("usual", "volume|sees", also="hour hourly here level"),
     "volume_ratio": _telling("usual", "volume", also="hour here up down"),
     "volume_sigmas": _telling("volume", "deviation|sigma", also="usual hour here up down"),
     "volume_24h": _telling("day", "volume", also="here sum level sees"),
@@ -82,19 +89,42 @@ TELLINGS = {
     "net_edge_cents": _telling("edge|left", also="each modal worth loss buyer here yes no"),
     "fillable_contracts": _telling("fill", also="yes no edge offer buyer price here volume left each"),
     "fillable_usd": _telling("fill", also="yes no edge offer buyer price here worth left"),
-    "setups": _telling("setups", also="here"),
-    "setup_hit_pct": _telling("hit", "setups", also="here sees"),
-    "setup_low_pct": _telling("low", also="hit setups"),
-    "setup_high_pct": _telling("high", also="hit setups"),
-    "matched_hit_pct": _telling("hit", "matched", also="here sees"),
+    "setups": _telling("setups", also="here hitrate"),
+    "setup_hit_pct": _telling("hit|hitrate", "setups", also="here sees"),
+    "setup_low_pct": _telling("low", also="hit hitrate setups"),
+    "setup_high_pct": _telling("high", also="hit hitrate setups"),
+    "matched_hit_pct": _telling("hit|hitrate", "matched", also="here sees setups"),
     "setup_net_cents": _telling("edge", "setups", also="each loss"),
     "hours_to_close": _telling("close|left", also="will here"),
     "quote_age_minutes": _telling("age", also="quote price here"),
+    "bundle_edge_pct": _telling("edge", also="offer here other each both leg"),
+    "bundle_net_usd": _telling("edge|left", also="offer here other each both leg"),
+    "bundle_cost_usd": _telling("offer", also="fee sum here other each both leg yes no edge"),
+    "bundle_payout_usd": _telling("payout|pays", also="sum each both leg if here other offer"),
+    "bundle_shares": _telling("offer|each|both|leg", also="volume yes no here other"),
+    "kalshi_yes_limit_cents": _telling("yes", "here", also="offer limit price leg"),
+    "kalshi_no_limit_cents": _telling("no", "here", also="offer limit price leg"),
+    "polymarket_yes_limit_cents": _telling("yes", "other", also="offer limit price leg"),
+    "polymarket_no_limit_cents": _telling("no", "other", also="offer limit price leg"),
+    "day_insights": _telling("insights", also="each"),
+    "day_positions": _telling("positions", also="insights each"),
+    "day_waiting": _telling("waiting", also="insights each"),
+    "day_bundles": _telling("bundles", also="here other"),
 }
+# What may be said of a number beside words that leave no doubt of its kind; prices have no such words.
+_WEAK = frozenset("quote level offer price sees each if modal worth buyer pays both leg".split())
+_PRICES = ("price_cents", "yes_ask_cents", "no_ask_cents", "fair_cents", "other_yes_ask_cents", "other_no_ask_cents")
 _CHANCES = frozenset(("chance", "level", "price"))
 _OF_ONE_SIDE = ("taker_fee_cents", "net_edge_cents", "fillable_contracts", "fillable_usd")
 _OF_PROBABILITY = ("price_cents", "fair_cents")
-_COMPARED_ALWAYS = ("outcomes", "ladder_edge_cents", "fillable_contracts", "fillable_usd")
+_COMPARED_ALWAYS = (
+    "outcomes",
+    "ladder_edge_cents",
+    "fillable_contracts",
+    "fillable_usd",
+    "bundle_payout_usd",
+    "volume_sigmas",
+)
 _LEADS_TO = re.compile(r"\bto (?:(?:the|a|its|only|just) )*#", re.I)
 _COMES_FROM = re.compile(r"\bfrom (?:(?:the|a|its|only|just) )*#", re.I)
 _NEARLY = re.compile(r"\b(?:nearly|almost|just (?:under|below)|close to|a (?:little|bit|touch) under) #", re.I)
@@ -127,7 +157,8 @@ def fault(spoken: Spoken, fact: Fact, edge_side: str | None, moves: Sequence[Fac
             return "a rounding that is not so"
     elif "compare" in tags and fact.name not in _COMPARED_ALWAYS and not _compares_truly(spoken):
         return "a comparison that is not so"
-    if others := tags - telling.allows - {"compare"}:
+    allows = telling.allows if fact.name in _PRICES else telling.allows | _WEAK
+    if others := tags - allows - {"compare"}:
         return f"the {fact.label} is told as {', '.join(sorted(others))}"
     if spoken.quantity.unit == "%" and fact.name in _OF_PROBABILITY and not tags & _CHANCES:
         return "a percentage of nothing"
@@ -143,7 +174,7 @@ def _with_what_is_needed(spoken: Spoken, telling: Telling) -> frozenset[str]:
     for need in (*telling.needs, *needed):
         if tags & need:
             continue
-        earlier = [] if spoken.before is None else [spoken.before.tags - {"compare"}]
+        earlier = [one.tags - {"compare"} for one in spoken.earlier()]
         lender: frozenset[str] = next((lent for lent in (*spoken.lent, *earlier) if lent & need), frozenset())
         tags |= lender & need
         if need - SIDES - VENUES - PERIODS:  # a kind comes with all that was said of it

@@ -20,7 +20,7 @@ _HOUR = rf"""
 """
 _DAY = rf"""
     {_WITHIN}(?:{_LAST})?(?:24|twenty-four)[- ]?h(?:(?:ou)?rs?)?, {_WITHIN}{_LAST}(?:(?:one|full|whole) )?day(?:'s)?,
-    (?:on|over|in|within|during|for) (?:the|a|one) day, daily
+    (?:on|over|in|within|during|for) (?:the|a|one) day, daily, (?:one|1)-day
 """
 _SPAN = f"(?:(?:in|over|within|during|for|through) (?:the )?(?:{_LAST})?|(?:the )?{_LAST})"
 _HOURS = {
@@ -35,10 +35,13 @@ _QUARTER = rf"""
 PERIOD = re.compile(rf"(?<!\w)(?:{'|'.join(map(one_of, (_QUARTER, *_HOURS.values(), _HOUR, _DAY)))})(?!\w)", re.I)
 # In the order in which they are tried: phrases before the words in them.
 _WORDS_OF_FACTS = (
-    ("none", "(?:per|each|every|an?) (?:hour|day)"),
+    ("hourly", "(?:per|an|each|every) hour"),
+    ("none", "(?:per|each|every|a) day"),
     ("matched", "(?:matched )?moments without the pattern, matched moments"),
     ("setups", "(?:earlier )?setups(?: like (?:this|it)(?: one)?)?(?: (?:was|were) measured)?"),
-    ("hit", "hit rate"),
+    ("hitrate", "hit rate"),
+    ("hit", "hit, worked out, came off"),
+    ("neutral", "worth (?:buying|taking|a (?:bet|look|try)|having|owning|considering)"),
     ("low", "(?:its |the )?interval (?:starts|begins)"),
     ("high", "(?:its |the )?interval ends"),
     ("neutral", "together with, (?:a|per|each|every) (?:contract|share), asks (?:about|whether|if)"),
@@ -47,6 +50,14 @@ _WORDS_OF_FACTS = (
     *((f"p_{period}", listed) for period, listed in (("quarter", _QUARTER), *_HOURS.items())),
     ("hour", _HOUR),
     ("day", _DAY),
+    ("payout", "pay(?:s|ing)? (?:out|back|at least), payouts?"),
+    ("limit", "limit(?: price| order)?(?: of| at)?, at most, no more than, or (?:better|less)"),
+    ("both", "both(?: legs| sides| together)?, the (?:pair|bundle|two legs)"),
+    ("leg", "legs?"),
+    ("positions", "(?:with|take|takes|taking|carry|have|has|hold) (?:a|an?) (?:position|side)s?, positions"),
+    ("waiting", "wait(?:s|ing)?, without a position, no position"),
+    ("insights", "insights?"),
+    ("bundles", "arbitrage(?: opportunit(?:y|ies))?, opportunit(?:y|ies), bundles?"),
     ("settled", "(?:have |had )?(?:settled|resolved) (?:as )?yes, came true"),
     ("neutral", "markets (?:of this kind|like (?:it|this)), (?:of )?this kind"),
     ("siblings", "(?:the )?event's other markets, siblings?, sister markets?"),
@@ -68,7 +79,7 @@ _WORDS_OF_FACTS = (
         "compare",
         "(?:cheaper|lower|less|dearer|higher|more|fewer|greater|better|worse|larger|wider|bigger|smaller) than",
     ),
-    ("compare", "at (?:least|most), up to, below, above, undercuts?, under, over, beneath, beyond, exceed(?:s|ing)?"),
+    ("compare", "at least, up to, below, above, undercuts?, under, over, beneath, beyond, exceed(?:s|ing)?"),
     ("compare", "than, nearly, almost"),
     ("level", r"(?:trad(?:es|ed|ing)|remains?|remaining)(?= (?:at|for|around)\b)"),
     ("down", "sell-?off, fell, fall(?:s|en|ing)?, drop(?:s|ped|ping)?, down, slid(?:e|es|ing)?, slip(?:s|ped|ping)?"),
@@ -115,9 +126,9 @@ _WORDS_OF_FACTS = (
 )
 # What no fact is, even where the market's own title speaks of it.
 _WORDS_OF_NO_FACT = r"""
-    profits?, returns?, earns?, wins?, payout, roi, yields?, risk(?:s|ed|ing)?, odds, sure, certain\w*, confiden\w+,
+    profits?, returns?, earns?, wins?, roi, yields?, risk(?:s|ed|ing)?, odds, sure, certain\w*, confiden\w+,
     stops?, target(?:s|ed)?, settle\w*, resolve[sd]?, maker, midpoint, average, gap,
-    traders?, people, users, accounts, wallets, bets, both, sell(?:s|ing|er|ers)?, sold, short, receives?,
+    traders?, people, users, accounts, wallets, bets, sell(?:s|ing|er|ers)?, sold, short, receives?,
     since, days?, hours?, minutes?, seconds?, moments?, weeks?, months?, years?, weekly, monthly, yearly, annual(?:ly)?,
     yesterday, today, tomorrow, not, never, no, nothing, none, neither, nor, hardly, without, \w+n't
 """
@@ -135,6 +146,20 @@ _NEUTRAL = frozenset(
     came comes bring brings brought show shows shown saw seen run runs running ran look looks looked seems reach reached
     reaches mean means explain explains explained reflect reflects takes taken charged deduct deducted deducting
     subtracting missing listed computed again
+    how detector detectors noted notable striking steady little bit touch some more very most least such second third
+    main key important relevant useful evidence fact facts data reading readings point points sign signs hint hints
+    indicates indicating suggests suggesting signals signal implying meaning making make made giving given keeping
+    kept room space time holds hold held sitting standing lies lying feels seems seeming goes gone putting put set
+    sets setting total totals totalling overall net gross entire complete combined wider narrower tighter thinner
+    deeper bigger smaller larger faster slower longer shorter better worse extra additional spare good fine decent
+    fair reasonable sizeable sizable considerable meaningful material significant substantial moderate minor slight
+    negligible trivial tiny low high elevated busy brisk quiet calm active enough sufficient insufficient ample scarce
+    currently lately yet once said tell tells telling told notes report reports reads one-sided alongside beside
+    besides near nearby toward towards onto upon via through throughout therefore thus hence however meanwhile though
+    although behind ahead together alike our we us whichever opening open opened end ends ending execution entry
+    carries carry carrying adds add bring needs need needed requires required likely unlikely possible potential
+    counts count counting measured measure known stored recorded unusual abnormal exceptional remarkable like similar
+    kind sort type quotes
     """.split()
 )
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")

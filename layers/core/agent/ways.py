@@ -30,6 +30,7 @@ _VOLUME = any_of("volume, trading, turnover, activity")
 _EDGE = any_of(
     "an? (?:\\w+ )?edge, the edge (?:is|remains|stays|holds), edge (?:remains|is left|survives), leaves an edge"
 )
+_NONE = any_of("no, not, nothing, none, never, without, hardly, neither, \\w+n't")
 _HIGHER = any_of("higher, dearer, above, more")
 _LOWER = any_of("lower, cheaper, below, less")
 
@@ -47,7 +48,7 @@ def way_faults(text: str, cited: Sequence[Fact], edge_cents: Decimal | None, wor
             found += [f"no cited fact says so: {said}"] if not _went(said, values) else []
         if _VOLUME.search(said):
             found += [f"no cited fact says so: {said}"] if not _traded(said, values) else []
-        if (match := _EDGE.search(said)) and not is_denied(said[: match.start()]):
+        if (match := _EDGE.search(said)) and not _NONE.search(said[: match.start()]):
             found += [] if edge_cents is not None and edge_cents > 0 else [f"an edge that code did not find: {said}"]
     return found
 
