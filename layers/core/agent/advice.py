@@ -81,6 +81,8 @@ def advice_faults(text: str, position: str, edge_side: str | None, words: Vocabu
             wanted, against = _stance(_unsided(part), side)
             if wanted is not None and wanted != position and not _is_told_value(part, wanted, position, edge_side):
                 found.append(f"speaks for {wanted}, the position is {position}: {part}")
+            elif position == "WAIT" and against is not None and _BLAME.search(part) and not is_denied(part):
+                found.append(f"speaks against {against}, the position is WAIT: {part}")
             elif against is not None and against == position:
                 found.append(f"speaks against {against}, the position: {part}")
             elif outright and side != position and wanted is None and against is None and not _is_neutral(part):

@@ -13,7 +13,7 @@ from core.agent.advice import ORDER, SALE
 from core.agent.answers import Claim, CrossVenueAnswer
 from core.agent.clauses import clauses
 from core.agent.evidence import shown
-from core.agent.grounding import WRONG_IF, Ground, claim_faults
+from core.agent.grounding import WRONG_IF, Ground, claim_faults, says_something
 from core.agent.labels import BUNDLE_LABELS
 from core.agent.outside import RULES_CHARS, TITLE_CHARS, Subject, clean
 from core.agent.promises import is_denied
@@ -139,6 +139,8 @@ def cross_venue_faults(answer: CrossVenueAnswer, facts: Sequence[Fact], bundle: 
     words = Vocabulary(bundle.subject)
     ordered = {order for step in answer.execution_steps for order in _orders(step.text, words)}
     found += [f"no step buys {leg.side} on {leg.platform}" for leg in bundle.legs if _bought(leg) not in ordered]
+    if not says_something(answer.description.text, words):
+        found.append("a description that says nothing of the bundle")
     if not any(WRONG_IF.search(risk.text) for risk in answer.risks):
         found.append("nothing says what would make it wrong")
     return found
@@ -172,16 +174,19 @@ def _bought(leg: BundleLeg) -> tuple[str, str]:
 
 
 def _orders(text: str, words: Vocabulary) -> set[tuple[str, str]]:
-    """(side, venue) of each clause that has something bought; an order goes on over the clauses after it."""
-    found, is_order = set[tuple[str, str]](), False
-    side: str | None = None
+    """(side, venue) of all that a text has bought. What one clause of a sentence says holds on in those after it."""
+    found = set[tuple[str, str]]()
+    sentence, is_order, side, venue = -1, False, "", ""
     for clause in clauses(text, []):
+        if clause.sentence != sentence:
+            sentence, is_order, side, venue = clause.sentence, False, "", ""
         order = ORDER.search(clause.text)
-        is_order = (order is not None and not is_denied(clause.text[: order.start()])) or (is_order and order is None)
+        is_order = is_order if order is None else not is_denied(clause.text[: order.start()])
         tags = words.read(clause.text).tags
         sides, venues = tags & {"yes", "no"}, tags & {"here", "other"}
-        side = next(iter(sides)) if len(sides) == 1 else side
-        if is_order and side and len(venues) == 1 and len(sides) < 2:
-            found.add((side, next(iter(venues))))
-            side = None
+        side = "".join(sides) if len(sides) == 1 else side
+        venue = "".join(venues) if len(venues) == 1 else venue
+        if is_order and side and venue:
+            found.add((side, venue))
+            side = venue = ""
     return found

@@ -31,7 +31,7 @@ _UNPROVED = any_of(
 _HISTORY_TAGS = frozenset(("setups", "hit", "matched", "low", "high"))
 _SAYS = frozenset(
     """price yes no spread volume fee edge left offer buyer quote chance fair close age bids outcomes other here level up
-    down move noise siblings ladder settled fill""".split()
+    down move noise siblings ladder settled fill both leg payout limit bundles insights waiting positions""".split()
 )
 _OF_A_CASE = any_of(r"edge, case, evidence, facts?, wait, reason, position, bet, trade, market, side, venue, rules")
 WRONG_IF = any_of(
@@ -66,7 +66,7 @@ def faults(answer: OpportunityAnswer, evidence: Evidence, candidate: Candidate) 
     for claim in answer.claims():
         is_risk = any(claim is risk for risk in answer.risk_factors)
         found += claim_faults(claim, ground, words, may_cite_nothing=is_risk)
-    if not _says_something(answer.one_liner.text, words):
+    if not says_something(answer.one_liner.text, words):
         found.append("a first line that says nothing of the market")
     if not any(WRONG_IF.search(risk.text) for risk in answer.risk_factors):
         found.append("nothing says what would make it wrong")
@@ -86,7 +86,7 @@ def claim_faults(claim: Claim, ground: Ground, words: Vocabulary, *, may_cite_no
     found += odd_characters(text, title)
     found += date_faults(text, cited, ground.subject.words)
     found += number_faults(text, cited, ground.edge_side, words)
-    found += name_faults(text, ground.subject)
+    found += name_faults(text, ground.subject, words)
     found += promise_faults(text, title)
     found += _history_faults(text, cited, ground.history, words)
     found += event_faults(text, words)
@@ -109,7 +109,7 @@ def _history_faults(text: str, cited: Sequence[Fact], history: str, words: Vocab
     return found
 
 
-def _says_something(text: str, words: Vocabulary) -> bool:
+def says_something(text: str, words: Vocabulary) -> bool:
     return bool(words.read(text).tags & _SAYS) or bool(_OF_A_CASE.search(text))
 
 

@@ -11,9 +11,10 @@ from core.agent.quoting import is_quoted
 _MACHINE = any_of(r"""
     as an? (?:ai|assistant|model), (?:ai|language) (?:language )?model, chatbot, chatgpt, openai, i, i'm, i've, i'll, my,
     sorry, apolog(?:y|ies|ise|ize)\w*, (?:can|can't|cannot|could|unable to) (?:not )?(?:assist|help|comply), assist\w*,
-    refuse to, (?:system|the|this|my|your) prompt, instruct\w*, jailbreak\w*, content policy,
+    refuse to, inappropriate, decline to, no comment, unable to answer, consult a, (?:system|the|this|my|your) prompt, instruct\w*, jailbreak\w*, content policy,
     ignore (?:all|any|the|previous|prior|everything|every|your|what), disregard\w*, override\w*, overrid(?:den|ing),
     (?:developer|debug|admin|god) mode, new (?:task|role|rules|orders?), comply\w*, obey\w*, pwned, hacked, hijack\w*,
+    (?:tells|told|asks|asked|instructs|orders) (?:me|us|you|to),
     as (?:requested|instructed|ordered|told|commanded), per (?:the )?(?:request|instructions?|orders?)
 """)
 _ERRANDS = any_of(r"""
@@ -28,7 +29,7 @@ _ADDRESS = re.compile(
     r"|\w@\w|\b0x[0-9a-f]{6,}|\b[13][1-9A-HJ-NP-Za-km-z]{25,}\b",
     re.I,
 )
-_MARKUP = re.compile(r"</?[a-z!]|[{}`\\|~^]|\*\*|__|^#|\n#|&[a-z]+;|&#|\$\{|%[0-9a-f]{2}%", re.I)
+_MARKUP = re.compile(r"</?[a-z!]|[{}`\\|~^]|\*\*|__|^#|\n#|&[a-z]+;|&#|\$\{|%[0-9a-f]{2}%|\w\(['\"\w/]*\)", re.I)
 _SHOUTING = re.compile(r"!{2,}|\?{2,}|!\?|(?<![\w-])(?:[A-Z]{3,}(?:\W+(?=[A-Z]{2,}\b))){2,}[A-Z]{2,}")
 
 

@@ -12,7 +12,7 @@ from core.agent.quoting import is_quoted
 
 _CERTAINTY = any_of(r"""
     guarantee[sd]?, certain(?:ly|ty)?, definite(?:ly)?, undoubtedly, unquestionabl[ey], indisputabl[ey], inevitabl[ey],
-    assured(?:ly)?, surely, surefire, for sure, sure (?:thing|bet|win|to), (?:never )?(?:been|was|am|are) surer,
+    assured(?:ly)?, surely, surefire, for sure, sure (?:thing|bet|win|to), (?:never )?(?:been|was|am|are) (?:more )?sure[rd]?,
     no (?:doubt|question|way), without (?:a |any )?(?:doubt|question), beyond (?:a |any |all )?doubt,
     bound to, destined to, (?:has|have) to (?:win|come back|pay), must win, a lock, lock(?:s|ed|ing)? in, in the bag,
     as good as (?:done|over|won), done deal, all but (?:over|settled|done), foregone, dead cert, home and dry,
@@ -24,7 +24,7 @@ _CERTAINTY = any_of(r"""
 _RISKLESSNESS = any_of(r"""
     risk[- ]?free, riskless, zero risk, (?:there is|there's|with|at|carries|has) (?:no|zero|little to no) risk,
     no[- ]lose, nothing to lose, (?:nobody|no one) (?:ever )?los(?:es|t),
-    (?:can't|cant|cannot|can not|won't|never) (?:lose[sd]?|miss(?:es)?|fails?|go(?:es)? wrong),
+    (?:can't|cant|cannot|can not|won't|never)[- ](?:lose[sd]?|miss(?:es)?|fails?|go(?:es)? wrong),
     foolproof, bullet-?proof, iron-?clad, rock[- ]solid, safe bet, (?:is|are|be|looks) safe,
     (?:perfectly|completely|totally|absolutely|100%) (?:safe|certain|sure)
 """)
@@ -39,7 +39,7 @@ _URGING = any_of(r"""
     fortune, millions, rich quick, easy (?:win|profit|trade|bet|play|call), easiest, (?:can't|cannot) (?:lose|miss),
     sure(?:fire)? (?:win|winner|profit)\w*, (?:double|triple|multiply) your, profit (?:now|today|guaranteed), buy now,
     act (?:now|fast|immediately|quickly), right now, immediately, time is running out, smash, back up the truck,
-    of a lifetime, never (?:been )?(?:better|cheaper|easier), dream, wow, fomo, whales?, insiders? (?:know|are)
+    of a lifetime, can only (?:go|rise|win|fall)\w*, infallibl[ye], (?:only )?(?:a|an) fool, fool to, never (?:been )?(?:better|cheaper|easier), dream, wow, fomo, whales?, insiders? (?:know|are)
 """)
 _PREDICTION = any_of(
     r"""

@@ -95,9 +95,10 @@ _WORDS_OF_FACTS = (
     ("move", "mov(?:e|es|ed|ing), changed?(?! hands), swing, swung, shift(?:ed)?, drift(?:ed)?"),
     ("volume", "changed hands, volume, turnover, trad(?:ed|ing|es), activity"),
     ("fee", "(?:takers? )?pays? (?:(?:a|the|its) )?(?:taker )?fee, (?:taker )?fees?, taker"),
+    ("pay", "pay"),
     (
         "offer",
-        "buys?, bought, pay, paid, paying, offer(?:ed|s)?, ask(?:s|ed|ing)?, costs?, costing, purchas(?:e|ed|ing)",
+        "buys?, bought, paid, paying, offer(?:ed|s)?, ask(?:s|ed|ing)?, costs?, costing, purchas(?:e|ed|ing)",
     ),
     ("offer", "take, taking, enter, grab, available"),
     ("pays", "pays"),
@@ -146,7 +147,7 @@ _NEUTRAL = frozenset(
     came comes bring brings brought show shows shown saw seen run runs running ran look looks looked seems reach reached
     reaches mean means explain explains explained reflect reflects takes taken charged deduct deducted deducting
     subtracting missing listed computed again
-    how detector detectors noted notable striking steady little bit touch some more very most least such second third
+    alive living place placed how detector detectors noted notable striking steady little bit touch some more very most least such second third
     main key important relevant useful evidence fact facts data reading readings point points sign signs hint hints
     indicates indicating suggests suggesting signals signal implying meaning making make made giving given keeping
     kept room space time holds hold held sitting standing lies lying feels seems seeming goes gone putting put set
@@ -175,10 +176,12 @@ _GENERIC_LABELS = ("yes", "no")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`tags` are what the words say of a number, `unknown` the words that say something no fact is."""
+    """`tags` are what the words say of a number, `unknown` the words that say something no fact is, `strange` those of
+    them that are on no list at all."""
 
     tags: frozenset[str]
     unknown: tuple[str, ...]
+    strange: tuple[str, ...]
 
 
 class Vocabulary:
@@ -195,10 +198,12 @@ class Vocabulary:
         self.names = f"{subject.title} {' '.join(self.labels.values())}"
         own = f"{self.names} {subject.rules}"
         self._own_words = {word.lower() for word in _WORD.findall(own)}
+        self._own_stems = {word[:4] for word in self._own_words if len(word) > 3 and word.isalpha()}
 
     def read(self, text: str) -> Reading:
         tags: set[str] = set()
         unknown: list[str] = []
+        strange: list[str] = []
         labelled: set[str] = set()
         position = 0
         while word := _WORD.search(text, position):
@@ -211,13 +216,14 @@ class Vocabulary:
                 position = max(found.end(), word.end())
                 continue
             lower = word[0].lower().replace("’", "'")
-            is_own = lower.removesuffix("'s") in self._own_words
+            is_own = lower.removesuffix("'s") in self._own_words or (len(lower) > 4 and lower[:4] in self._own_stems)
             if not (lower in _NEUTRAL or is_own or lower.isdigit() or lower.endswith("ly")):
                 unknown.append(word[0])
+                strange.append(word[0])
             position = word.end()
         if not tags & SIDES:  # "NO on the Chiefs": what names the side outright outweighs the label
             tags |= labelled
-        return Reading(frozenset(tags - {"neutral"}), tuple(unknown))
+        return Reading(frozenset(tags - {"neutral"}), tuple(unknown), tuple(strange))
 
 
 def _labels(subject: Subject) -> dict[str, str]:

@@ -21,7 +21,7 @@ _ROSE = any_of(
     "rose, risen, rising, climbed, climbing, rallied, rallying, surged, surging, gained, jumped, spiked, soared"
 )
 _FELL = any_of(
-    "fell, fallen, falling, dropped, dropping, slid, sliding, slumped, sank, declined, plunged, tumbled, dipped"
+    "fell, fallen, falling, dropped, dropping, slid, sliding, slumped, sank, declined, plunged, tumbled, dipped, lost"
 )
 _PRICE = any_of("price, market, probability, YES, contract, quote, it")
 _BUSY = any_of("heavy, high, strong, elevated, unusual, unusually, surging, brisk, busy, spike, spiked, surged, jumped")
