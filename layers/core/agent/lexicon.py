@@ -54,7 +54,7 @@ _WORDS = frozenset(
     answer doubt patience caution care attention room space scope margin buffer cushion protection reward return
     analysis analyst reader insight conclusion judgement judgment decision choice option alternative recommendation call
     plan action step approach rule rules wording term condition criterion criteria source definition title label name
-    thing something anything nothing everything someone anyone nobody everybody one ones other others another same own
+    thing something anything nothing everything someone anyone nobody one ones other others another same own
     way sign hint clue trace lack absence presence balance mix state status situation condition environment context
     background start beginning end middle top bottom peak trough front line place base matter sense effect impact
     influence pressure force strength weakness support resistance demand supply interest appetite conviction commitment
@@ -85,7 +85,8 @@ _WORDS = frozenset(
     fold worthwhile meantime ultimately mispricing misread misjudge mismatch imbalance inconsistency timing sizing
     tail body hurdle threshold bar minimum maximum target benchmark anchor reference midpoint mid
     contradict conflict agree disagree agreement disagreement differ overlap repeat echo mirror
-    alive living lot often sometimes usually you your we our us reader guarantee assure ignore refer mention utc percent cents
+    well refresh prefer confirmation dwarf preserve amount account contain identical enter mirror work available
+    total totals justify economic priced pricier mistaken dry gone alive living lot often sometimes usually you your we our us reader guarantee assure ignore refer mention utc percent cents
     catch-up follow-through pullback rebound bounce squeeze thinness tightness dryness weekend overnight
     two three four five six seven eight nine ten eleven twelve zero hundred thousand
     who's i.e e.g vs versus minus plus times

@@ -17,6 +17,7 @@ from core.models import Fact
 _TAIL = re.compile(r"(?:all )?(?:in|on|over|within|during|for|at|across)\b", re.I)
 _RUNS_OUT = re.compile(r"\b(?:clos(?:e|es|ing)|expir\w+)\b[^.;#]{0,20}$", re.I)
 _IS_LEFT = re.compile(r"\W*(?:left|to go|until|remain|before|to (?:the )?clos)", re.I)
+_OPENS = re.compile(r"^(?:at|for) (?:about |only |just )?#$", re.I)
 _PAST = re.compile(r"last|past|previous|latest|hourly|daily", re.I)
 _TOKEN = re.compile(r"\w+")
 # What may be said of a number that the title asks about; of a percentage less, since prices are told in them.
@@ -52,8 +53,9 @@ def number_faults(text: str, cited: Sequence[Fact], edge_side: str | None, words
 
 def _told(spoken: Spoken, cited: Sequence[Fact], edge_side: str | None) -> list[str]:
     facts = [fact for fact in cited if amounts.sign(spoken.quantity, fact)]
-    moves = [fact for fact in cited if fact.name in MOVES]
-    reasons = [tellings.fault(spoken, fact, edge_side, moves) for fact in facts]
+    if spoken.quantity.unit == "USD" and spoken.quantity.value == 1 and spoken.tags & {"pay", "pays", "payout"}:
+        return []  # what a contract pays at most
+    reasons = [tellings.fault(spoken, fact, edge_side, cited) for fact in facts]
     if None in reasons:
         return []
     return [f"ungrounded number {spoken.quantity.text}" + "".join(f": {reason}" for reason in reasons[:1])]
@@ -67,6 +69,8 @@ def _spoken(cut: Sequence[Clause], place: int, quantity: Quantity, before: Spoke
         if not tags & dimension:
             tags |= frozenset[str]().union(*lent) & dimension
     following = cut[place + 1].text if place + 1 < len(cut) else ""
+    if not tags & SIDES and _OPENS.search(cut[place].text):  # "At 41¢, YES is …"
+        tags |= words.read(following.partition("#")[0]).tags & SIDES
     if following.startswith("after ") and "fee" in words.read(following).tags:
         tags |= {"edge"}  # "3.3¢ after a fee of 1.7¢"
     return Spoken(quantity, cut[place].text, tags, reading.unknown, lent, before)

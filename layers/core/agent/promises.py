@@ -13,7 +13,7 @@ from core.agent.quoting import is_quoted
 _CERTAINTY = any_of(r"""
     guarantee[sd]?, certain(?:ly|ty)?, definite(?:ly)?, undoubtedly, unquestionabl[ey], indisputabl[ey], inevitabl[ey],
     assured(?:ly)?, surely, surefire, for sure, sure (?:thing|bet|win|to), (?:never )?(?:been|was|am|are) (?:more )?sure[rd]?,
-    no (?:doubt|question|way), without (?:a |any )?(?:doubt|question), beyond (?:a |any |all )?doubt,
+    no (?:doubt|question|way(?! to (?:tell|know|say|judge))), without (?:a |any )?(?:doubt|question), beyond (?:a |any |all )?doubt,
     bound to, destined to, (?:has|have) to (?:win|come back|pay), must win, a lock, lock(?:s|ed|ing)? in, in the bag,
     as good as (?:done|over|won), done deal, all but (?:over|settled|done), foregone, dead cert, home and dry,
     (?:practically|virtually|basically|essentially) (?:done|over|signed|settled|won|decided|there),
@@ -29,7 +29,7 @@ _RISKLESSNESS = any_of(r"""
     (?:perfectly|completely|totally|absolutely|100%) (?:safe|certain|sure)
 """)
 _URGING = any_of(r"""
-    free (?:money|lunch|lunches|cash), easy money, print(?:s|ing)? (?:money|cash), jackpot, get rich, gold ?mine,
+    free (?:money|lunch|lunches|cash), easy money, print(?:s|ing)? (?:money|cash), jackpot, (?:get|gets|getting|got) rich, gold ?mine,
     no[- ]brainer, slam[- ]dunk, lay-?up, only a fool, unbeatable, unstoppable, must[- ](?:buy|have), screaming,
     too good to, once[- ]in[- ]a, all[- ]in, bet the (?:house|farm), mortgage, yolo, to the moon, moonshot,
     don't miss, hurry, last chance, before (?:it's|it is) too late, wake up,

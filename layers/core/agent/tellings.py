@@ -56,8 +56,8 @@ def _telling(*needs: str, also: str = "") -> Telling:
 _MOVE = "up|down|move"
 TELLINGS = {
     "price_cents": _telling("price|chance|level|here", also="yes sees worth"),
-    "yes_ask_cents": _telling("yes", also="pay offer buyer price level quote here if"),
-    "no_ask_cents": _telling("no", also="pay offer buyer price level quote here if"),
+    "yes_ask_cents": _telling("yes", also="limit pay offer buyer price level quote here if"),
+    "no_ask_cents": _telling("no", also="limit pay offer buyer price level quote here if"),
     "spread_cents": _telling("spread", also="yes no here modal if"),
     "spread_typical_cents": _telling("spread", "usual", also="yes no here"),
     "move_1h_cents": _telling(_MOVE, also="hour price yes here"),
@@ -74,11 +74,11 @@ TELLINGS = {
     "shared_variance_pct": _telling("siblings", "accounts", also="move noise price here hour"),
     "lag_t": _telling("t", also="follow siblings here"),
     "volume_1h": _telling("hour", "volume", also="here sum level sees"),
-    "volume_typical_1h": _telling("usual", "volume|sees", also="hour hourly here level"),
+    "volume_typical_1h": _telling("usual", "volume|sees", also="hour hourly here level up down"),
     "volume_ratio": _telling("usual", "volume", also="hour here up down"),
     "volume_sigmas": _telling("volume", "deviation|sigma", also="usual hour here up down"),
     "volume_24h": _telling("day", "volume", also="here sum level sees"),
-    "sum_bids_cents": _telling("bids", "sum", also="yes here outcomes"),
+    "sum_bids_cents": _telling("bids", "sum|comes", also="yes here outcomes"),
     "outcomes": _telling("outcomes", also="bids sum yes here"),
     "ladder_edge_cents": _telling("ladder", also="yes offer bids price here each left"),
     "settled_rate_pct": _telling("settled", also="here yes"),
@@ -86,9 +86,9 @@ TELLINGS = {
     "other_yes_ask_cents": _telling("other", "yes", "pay|offer|buyer", also="price quote level if"),
     "other_no_ask_cents": _telling("other", "no", also="pay offer buyer price quote level if"),
     "taker_fee_cents": _telling("fee", also="offer buyer pays each here modal yes no"),
-    "net_edge_cents": _telling("edge|left", also="each modal worth loss buyer here yes no"),
-    "fillable_contracts": _telling("fill", also="yes no edge offer buyer price here volume left each"),
-    "fillable_usd": _telling("fill", also="yes no edge offer buyer price here worth left"),
+    "net_edge_cents": _telling("edge|left|keeps", also="each modal worth loss buyer here yes no"),
+    "fillable_contracts": _telling("fill", also="limit yes no edge offer buyer price here volume left each"),
+    "fillable_usd": _telling("fill", also="limit yes no edge offer buyer price here worth left"),
     "setups": _telling("setups", also="here hitrate"),
     "setup_hit_pct": _telling("hit|hitrate", "setups", also="here sees"),
     "setup_low_pct": _telling("low", also="hit hitrate setups"),
@@ -112,7 +112,7 @@ TELLINGS = {
     "day_bundles": _telling("bundles", also="here other"),
 }
 # What may be said of a number beside words that leave no doubt of its kind; prices have no such words.
-_WEAK = frozenset("quote level offer pay price sees each if modal worth buyer pays both leg".split())
+_WEAK = frozenset("comes keeps quote level offer pay price sees each if modal worth buyer pays both leg".split())
 _PRICES = ("price_cents", "yes_ask_cents", "no_ask_cents", "fair_cents", "other_yes_ask_cents", "other_no_ask_cents")
 _CHANCES = frozenset(("chance", "level", "price"))
 _OF_ONE_SIDE = ("taker_fee_cents", "net_edge_cents", "fillable_contracts", "fillable_usd")
@@ -125,7 +125,10 @@ _COMPARED_ALWAYS = (
     "bundle_payout_usd",
     "volume_sigmas",
 )
-_LEADS_TO = re.compile(r"\bto (?:(?:the|a|its|only|just) )*#", re.I)
+_LEADS_TO = re.compile(
+    r"(?<!\bup )(?<!\brelative )(?<!\bnext )(?<!\bcompared )\bto (?:(?:the|a|its|only|just|about|some|roughly) )*#",
+    re.I,
+)
 _COMES_FROM = re.compile(r"\bfrom (?:(?:the|a|its|only|just) )*#", re.I)
 _NEARLY = re.compile(r"\b(?:nearly|almost|just (?:under|below)|close to|a (?:little|bit|touch) under) #", re.I)
 _JUST_OVER = re.compile(r"\b(?:just|slightly|a (?:little|bit|touch)) (?:over|above|more than) #", re.I)
@@ -135,8 +138,9 @@ _MORE = re.compile(
 _LESS = re.compile(r"\b(?:below|under|beneath|undercuts?|(?:cheaper|lower|less|fewer|worse|smaller) than)\b", re.I)
 
 
-def fault(spoken: Spoken, fact: Fact, edge_side: str | None, moves: Sequence[Fact]) -> str | None:
-    """Why the words do not tell this fact; None when they do. `moves`: the cited facts of how the price moved."""
+def fault(spoken: Spoken, fact: Fact, edge_side: str | None, cited: Sequence[Fact]) -> str | None:
+    """Why the words do not tell this fact; None when they do."""
+    moves = [one for one in cited if one.name in MOVES]
     telling = TELLINGS[fact.name]
     tags = _with_what_is_needed(spoken, telling)
     tags -= {"pays"} if "buyer" in tags else frozenset()  # what a buyer pays is a price, what the market pays is not
@@ -148,16 +152,23 @@ def fault(spoken: Spoken, fact: Fact, edge_side: str | None, moves: Sequence[Fac
     leads_to = _LEADS_TO.search(words)
     if leads_to and fact.name == "price_cents" and _moved(tags, moves):
         tags -= {"up", "down", "move", *MOVES.values()}
-    elif leads_to and not tags & {"sum", "fill"} and fact.name not in ("volume_ratio", "volatility_ratio"):
+    elif (
+        leads_to
+        and not tags & {"sum", "fill", "comes"}
+        and not _rose_to(fact, tags, cited)
+        and fact.name not in ("volume_ratio", "volatility_ratio")
+    ):
         return "a way to it is told"
     if _COMES_FROM.search(words):
         return "a way from it is told"
     if _NEARLY.search(words) or _JUST_OVER.search(words):
         if not _is_nearly(spoken, fact):
             return "a rounding that is not so"
-    elif "compare" in tags and fact.name not in _COMPARED_ALWAYS and not _compares_truly(spoken):
+    elif "compare" in tags and fact.name not in _COMPARED_ALWAYS and not _compares_truly(spoken, fact):
         return "a comparison that is not so"
     allows = telling.allows if fact.name in _PRICES else telling.allows | _WEAK
+    if _rose_to(fact, tags, cited) and leads_to:
+        tags -= {"up", "down"}
     if others := tags - allows - {"compare"}:
         return f"the {fact.label} is told as {', '.join(sorted(others))}"
     if spoken.quantity.unit == "%" and fact.name in _OF_PROBABILITY and not tags & _CHANCES:
@@ -193,16 +204,25 @@ def _moved(tags: frozenset[str], moves: Sequence[Fact]) -> bool:
     return False
 
 
+def _rose_to(fact: Fact, tags: frozenset[str], cited: Sequence[Fact]) -> bool:
+    """ "Volume surged to 900 contracts", where the last hour's is above a usual one's."""
+    ratio = next((Decimal(one.value) for one in cited if one.name == "volume_ratio"), Decimal(1))
+    return fact.name == "volume_1h" and (tags & {"up", "down"} == ({"up"} if ratio > 1 else {"down"})) and ratio != 1
+
+
 def _is_nearly(spoken: Spoken, fact: Fact) -> bool:
     """ "Nearly 5¢" of 4.8, "just over 5¢" of 5.2."""
     above, below = amounts.is_rounded(spoken.quantity, fact)
     return above if _NEARLY.search(spoken.words) else below
 
 
-def _compares_truly(spoken: Spoken) -> bool:
-    """ "41¢ is below 46¢": both numbers are there, in one unit, and it is so."""
+def _compares_truly(spoken: Spoken, fact: Fact) -> bool:
+    """ "41¢ is below 46¢": both numbers are there, in one unit, and it is so; or "more than 8 times" of 8.2."""
     ahead = spoken.words.partition("#")[0]
     more, less = _MORE.search(ahead), _LESS.search(ahead)
+    above, below = amounts.is_rounded(spoken.quantity, fact)
+    if (more and not less and below) or (less and not more and above):
+        return True
     before = spoken.before
     if before is None or before.quantity.unit != spoken.quantity.unit or (more is None) == (less is None):
         return False

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from core.agent.lexicon import is_plain
 from core.agent.outside import Subject
 from core.agent.phrases import one_of
 
@@ -44,6 +45,23 @@ _WORDS_OF_FACTS = (
     ("neutral", "worth (?:buying|taking|a (?:bet|look|try)|having|owning|considering)"),
     ("low", "(?:its |the )?interval (?:starts|begins)"),
     ("high", "(?:its |the )?interval ends"),
+    (
+        "neutral",
+        "nothing (?:here |in the facts |in the evidence )?(?:justifies|supports|warrants), net of (?:the |a |its )?#",
+    ),
+    ("neutral", "next to, relative to, compared (?:to|with)"),
+    ("fill", "available at prices"),
+    (
+        "edge",
+        "(?:gap|discrepancy|difference|divergence)(?: (?:to|with) the other venue)? (?:that |which )?(?:leaves|amounts to an edge)",
+    ),
+    ("left", "(?:open |there )?for another"),
+    (
+        "usual",
+        "(?:larger|bigger|greater|higher|more|wider) than (?:is )?(?:its |the )?(?:usual|normal|typical|ordinary)",
+    ),
+    ("limit", "up to(?= (?:about |roughly |around |some )?#), no more than, or better, or less, at or below"),
+    ("comes", "(?:comes?|amounts?|adds) to, totals?, totalling"),
     ("neutral", "together with, (?:a|per|each|every) (?:contract|share), asks (?:about|whether|if)"),
     ("neutral", "on paper, leav(?:e|ing) (?:early|before|again), (?:tied|locked) up"),
     ("edge", "(?:after|net of|beyond|survive[sd]?) (?:(?:all|the|its|any|a) )*(?:taker )?(?:fees?|costs)(?! of)"),
@@ -51,7 +69,7 @@ _WORDS_OF_FACTS = (
     ("hour", _HOUR),
     ("day", _DAY),
     ("payout", "pay(?:s|ing)? (?:out|back|at least), payouts?"),
-    ("limit", "limit(?: price| order)?(?: of| at)?, at most, no more than, or (?:better|less)"),
+    ("limit", "limit(?: price| order)?(?: of| at)?, at most"),
     ("both", "both(?: legs| sides| together)?, the (?:pair|bundle|two legs)"),
     ("leg", "legs?"),
     ("positions", "(?:with|take|takes|taking|carry|have|has|hold) (?:a|an?) (?:position|side)s?, positions"),
@@ -74,12 +92,12 @@ _WORDS_OF_FACTS = (
     ("here", "(?:this|the) market(?:'s)?, this (?:venue|platform|exchange|one)(?:'s)?, here"),
     ("usual", "usual(?:ly)?, typical(?:ly)?, normal(?:ly)?, ordinar(?:y|ily)"),
     ("spread", "bid[-–/ ]ask, bids? and (?:the )?asks?, spread, apart"),
-    ("sum", "add(?:s|ed)? up(?: to)?, sum(?:s|med)?(?: to)?, comes? to, together, combined"),
+    ("sum", "add(?:s|ed)? up(?: to)?, sum(?:s|med)?(?: to)?, together, combined"),
     (
         "compare",
         "(?:cheaper|lower|less|dearer|higher|more|fewer|greater|better|worse|larger|wider|bigger|smaller) than",
     ),
-    ("compare", "at least, up to, below, above, undercuts?, under, over, beneath, beyond, exceed(?:s|ing)?"),
+    ("compare", "at least, below, above, undercuts?, under, over, beneath, beyond, exceed(?:s|ing)?"),
     ("compare", "than, nearly, almost"),
     ("level", r"(?:trad(?:es|ed|ing)|remains?|remaining)(?= (?:at|for|around)\b)"),
     ("down", "sell-?off, fell, fall(?:s|en|ing)?, drop(?:s|ped|ping)?, down, slid(?:e|es|ing)?, slip(?:s|ped|ping)?"),
@@ -113,7 +131,8 @@ _WORDS_OF_FACTS = (
     ("fair", "fair(?: value)?, reference"),
     ("sees", "sees?"),
     ("worth", "worth"),
-    ("edge", "edge, nets?, leav(?:es|e|ing), keeps?, advantage"),
+    ("keeps", "keeps?"),
+    ("edge", "edge, nets?, leav(?:es|e|ing), advantage"),
     ("left", "left, to go, remain(?:s|ed|ing)?"),
     ("loss", "los(?:s|es|e|ing), negative, minus, deficit"),
     ("close", "clos(?:e|es|ing), expir(?:es?|y), until"),
@@ -131,6 +150,11 @@ _WORDS_OF_NO_FACT = r"""
     stops?, target(?:s|ed)?, settle\w*, resolve[sd]?, maker, midpoint, average, gap,
     traders?, people, users, accounts, wallets, bets, sell(?:s|ing|er|ers)?, sold, short, receives?,
     since, days?, hours?, minutes?, seconds?, moments?, weeks?, months?, years?, weekly, monthly, yearly, annual(?:ly)?,
+    another, further, next, first, coming, expect\w*, future, soon, later, forecast\w*, threshold, hurdle, minimum, maximum,
+    benchmark, premium, discount\w*, interest, distance, slippage, commission, expense, consensus, sentiment, upside,
+    downside, reward, history, sample, discrepanc(?:y|ies), differences?, divergence, tick, band, session, weekend,
+    overnight, worst, highest, lowest, largest, biggest, record, exceed\w*, double\w*, half, dozens?, shock, earlier,
+    target\w*, hedge\w*, slow, someone, everyone, nobody, anyone, somebody, crowd, holder\w*, participants?, players?,
     yesterday, today, tomorrow, not, never, no, nothing, none, neither, nor, hardly, without, \w+n't
 """
 # What may stand beside any number. Adverbs in -ly may, too.
@@ -217,7 +241,7 @@ class Vocabulary:
                 continue
             lower = word[0].lower().replace("’", "'")
             is_own = lower.removesuffix("'s") in self._own_words or (len(lower) > 4 and lower[:4] in self._own_stems)
-            if not (lower in _NEUTRAL or is_own or lower.isdigit() or lower.endswith("ly")):
+            if not (lower in _NEUTRAL or is_plain(lower) or is_own or lower.isdigit() or lower.endswith("ly")):
                 unknown.append(word[0])
                 strange.append(word[0])
             position = word.end()
