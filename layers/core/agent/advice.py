@@ -16,7 +16,8 @@ from core.agent.quantities import quantities
 from core.agent.vocabulary import NO, YES, Vocabulary
 
 ORDER = any_of(r"""
-    buy, buying, purchas(?:e|ing), tak(?:e|ing), back, backing, bet(?! that), betting, wager\w*, enter, entering, long, go,
+    buy, buying, purchas(?:e|ing), tak(?:e|ing), back, backing, bet(?! that), betting, wager\w*, enter, entering,
+    long, go,
     going,
     grab\w*, get, getting, pick\w*, load\w*, hold, holding, own, owning, prefer\w*, favou?r, favou?rs, favou?ring,
     choos(?:e|es|ing), play, playing, accumulat\w+, add(?! up), adding, lean\w*, stak(?:e|ing), scoop\w*, snap\w*,

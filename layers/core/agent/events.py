@@ -18,12 +18,14 @@ _POSSIBLE = any_of(r"""
 _EVENTS = any_of(r"""
     won, lost the, beat, beaten, quit, died, shot, fled, spoke, spoken, wrote, written, sued, stole, stolen, fought,
     sworn, resign\w*, withdr[ea]w\w*, announced, agreed, approved, rejected, vetoed, injured, hurt, arrested, indicted,
-    convicted, acquitted, elected, appointed, nominated, dismissed, fired, hired, suspended, banned, sanctioned, invaded,
+    convicted, acquitted, elected, appointed, nominated, dismissed, fired, hired, suspended, banned, sanctioned,
+    invaded,
     attacked, bombed, crashed, exploded, erupted, scored, qualified, eliminated, cancelled, canceled, postponed,
     ratified, passed, voted, ruled, ordered, pledged, promised, threatened, warned, denied, admitted, revealed, leaked,
     met, negotiated, struck, launched, released, delivered, acquired, merged, bankrupt, defaulted, testified, endorsed,
     conceded, retired, hospitalised, hospitalized, diagnosed, confirmed, signed, sealed, called off, stepped down,
-    (?:has|have|had|already) happened, took place, dropped out, pulled out, walked away, broke down, fell apart, went through, told, said, has said, have said
+    (?:has|have|had|already) happened, took place, dropped out, pulled out, walked away, broke down, fell apart,
+    went through, told, said, has said, have said
 """)
 _CHANCE = any_of("probability, chances?, likelihood, risk, bet, possibility, case")
 _MEASURED = frozenset(("up", "down", "move", "volume", "offer", "spread", "chance", "price", "level", "follow", "t"))

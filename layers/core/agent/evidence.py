@@ -72,7 +72,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`edge_side` and `net_edge_cents` are computed by code: None where no fair price or fee is known. `fillable_usd` is
+    """`edge_side` and `net_edge_cents` are computed by code: None where no fair price or fee is known. `fillable_usd`
+    is
     what the contracts cost that the book offers with that edge, None without a book. `history`: what the facts
     of earlier setups are worth; "unproven" ones carry no claim."""
 

@@ -30,7 +30,8 @@ _UNPROVED = any_of(
 )
 _HISTORY_TAGS = frozenset(("setups", "hit", "matched", "low", "high"))
 _SAYS = frozenset(
-    """price yes no spread volume fee edge left offer buyer quote chance fair close age bids outcomes other here level up
+    """price yes no spread volume fee edge left offer buyer quote chance fair close age bids outcomes other here level
+    up
     down move noise siblings ladder settled fill both leg payout limit bundles insights waiting positions""".split()
 )
 _OF_A_CASE = any_of(r"edge, case, evidence, facts?, wait, reason, position, bet, trade, market, side, venue, rules")

@@ -1,4 +1,5 @@
-"""What is no analysis: a refusal, talk of the model or its orders, what a text from outside asked for, markup, noise."""
+"""What is no analysis: a refusal, talk of the model or its orders, what a text from outside asked for, markup,
+noise."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from core.agent.phrases import any_of
 from core.agent.quoting import is_quoted
 
 _MACHINE = any_of(r"""
-    as an? (?:ai|assistant|model), (?:ai|language) (?:language )?model, chatbot, chatgpt, openai, i, i'm, i've, i'll, my,
+    as an? (?:ai|assistant|model), (?:ai|language) (?:language )?model, chatbot, chatgpt, openai, i, i'm, i've, i'll,
+    my,
     sorry, apolog(?:y|ies|ise|ize)\w*, (?:can|can't|cannot|could|unable to) (?:not )?(?:assist|help|comply), assist\w*,
-    refuse to, inappropriate, decline to, no comment, unable to answer, consult a, (?:system|the|this|my|your) prompt, instruct\w*, jailbreak\w*, content policy,
+    refuse to, inappropriate, decline to, no comment, unable to answer, consult a,
+    (?:system|the|this|my|your) prompt, instruct\w*, jailbreak\w*, content policy,
     ignore (?:all|any|the|previous|prior|everything|every|your|what), disregard\w*, override\w*, overrid(?:den|ing),
     (?:developer|debug|admin|god) mode, new (?:task|role|rules|orders?), comply\w*, obey\w*, pwned, hacked, hijack\w*,
     (?:tells|told|asks|asked|instructs|orders) (?:me|us|you|to),

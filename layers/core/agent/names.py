@@ -12,8 +12,10 @@ _WORD = re.compile(r"[^\W\d_](?:[^\W_]|['’.-](?=[^\W_]))*")
 _OPENS = re.compile(r"(?:^|[.!?:;(\[\"“‘—–]|\s-)\s*$")
 # What a sentence of risks may begin with beside the plain words.
 _OPENERS = frozenset(
-    """voters turnout polls polling regulators officials lawyers courts judges weather injuries injury politicians lawmakers
-    legislators insiders delays technical legal political economic financial external unforeseen unexpected breaking media
+    """voters turnout polls polling regulators officials lawyers courts judges weather injuries injury politicians
+    lawmakers
+    legislators insiders delays technical legal political economic financial external unforeseen unexpected breaking
+    media
     investors institutions hedgers algorithms bots correlated macro seasonal manipulation wash bigger somebody maybe
     perhaps possibly conversely notably importantly finally additionally furthermore moreover overall given
     """.split()

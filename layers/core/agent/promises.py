@@ -12,8 +12,10 @@ from core.agent.quoting import is_quoted
 
 _CERTAINTY = any_of(r"""
     guarantee[sd]?, certain(?:ly|ty)?, definite(?:ly)?, undoubtedly, unquestionabl[ey], indisputabl[ey], inevitabl[ey],
-    assured(?:ly)?, surely, surefire, for sure, sure (?:thing|bet|win|to), (?:never )?(?:been|was|am|are) (?:more )?sure[rd]?,
-    no (?:doubt|question|way(?! to (?:tell|know|say|judge))), without (?:a |any )?(?:doubt|question), beyond (?:a |any |all )?doubt,
+    assured(?:ly)?, surely, surefire, for sure, sure (?:thing|bet|win|to),
+    (?:never )?(?:been|was|am|are) (?:more )?sure[rd]?,
+    no (?:doubt|question|way(?! to (?:tell|know|say|judge))), without (?:a |any )?(?:doubt|question),
+    beyond (?:a |any |all )?doubt,
     bound to, destined to, (?:has|have) to (?:win|come back|pay), must win, a lock, lock(?:s|ed|ing)? in, in the bag,
     as good as (?:done|over|won), done deal, all but (?:over|settled|done), foregone, dead cert, home and dry,
     (?:practically|virtually|basically|essentially) (?:done|over|signed|settled|won|decided|there),
@@ -29,17 +31,20 @@ _RISKLESSNESS = any_of(r"""
     (?:perfectly|completely|totally|absolutely|100%) (?:safe|certain|sure)
 """)
 _URGING = any_of(r"""
-    free (?:money|lunch|lunches|cash), easy money, print(?:s|ing)? (?:money|cash), jackpot, (?:get|gets|getting|got) rich, gold ?mine,
+    free (?:money|lunch|lunches|cash), easy money, print(?:s|ing)? (?:money|cash), jackpot,
+    (?:get|gets|getting|got) rich, gold ?mine,
     no[- ]brainer, slam[- ]dunk, lay-?up, only a fool, unbeatable, unstoppable, must[- ](?:buy|have), screaming,
     too good to, once[- ]in[- ]a, all[- ]in, bet the (?:house|farm), mortgage, yolo, to the moon, moonshot,
     don't miss, hurry, last chance, before (?:it's|it is) too late, wake up,
-    massive(?:ly)?, huge(?:ly)?, enormous(?:ly)?, gigantic, incredibl[ey], amazing(?:ly)?, unbelievabl[ey], insane(?:ly)?,
+    massive(?:ly)?, huge(?:ly)?, enormous(?:ly)?, gigantic, incredibl[ey], amazing(?:ly)?, unbelievabl[ey],
+    insane(?:ly)?,
     explo(?:de|des|ding|sive)\w*, sky-?rocket\w*, rocket\w*, life-?changing, generational, epic, legendary, golden,
     perfect (?:storm|setup|trade|bet|play|entry), crush(?:es|ing)?, crazy, juicy, bonkers, monster, gem, windfall,
     fortune, millions, rich quick, easy (?:win|profit|trade|bet|play|call), easiest, (?:can't|cannot) (?:lose|miss),
     sure(?:fire)? (?:win|winner|profit)\w*, (?:double|triple|multiply) your, profit (?:now|today|guaranteed), buy now,
     act (?:now|fast|immediately|quickly), right now, immediately, time is running out, smash, back up the truck,
-    of a lifetime, can only (?:go|rise|win|fall)\w*, infallibl[ye], (?:only )?(?:a|an) fool, fool to, never (?:been )?(?:better|cheaper|easier), dream, wow, fomo, whales?, insiders? (?:know|are)
+    of a lifetime, can only (?:go|rise|win|fall)\w*, infallibl[ye], (?:only )?(?:a|an) fool, fool to,
+    never (?:been )?(?:better|cheaper|easier), dream, wow, fomo, whales?, insiders? (?:know|are)
 """)
 _PREDICTION = any_of(
     r"""
@@ -56,14 +61,16 @@ _VICTORY = any_of(
 _CONFIDENCE = any_of(r"confiden\w+, conviction, (?:we|i) (?:am|are|feel) (?:\w+ )?(?:sure|certain)")
 _HISTORY = any_of(r"""
     historical(?:ly)?, history (?:shows|says|suggests), on average, statistic(?:s|al|ally), back-?test\w*, track record,
-    in the past(?! (?:hour|day|24|three|six|twelve|3|6|12)), precedents?, past (?:cases|patterns|episodes|moves|examples),
+    in the past(?! (?:hour|day|24|three|six|twelve|3|6|12)), precedents?,
+    past (?:cases|patterns|episodes|moves|examples),
     (?:usually|typically|normally|often|mostly|generally|almost always|tends? to|frequently|regularly|rarely|seldom)
         (?:revert|come|fade|reverse|pay|win|bounce|correct|return|recover|persist|continue|hold|last|overshoot)\w*,
     (?:most|many|majority of|few) (?:such|similar|of these|of those|setups|moves|spikes|jumps|markets),
     (?:such|similar|these) (?:setups|moves|patterns|spikes|jumps|drops) (?:are|have|were|usually|tend|often|mostly)
 """)
 _ELSEWHERE = any_of(r"""
-    stud(?:y|ies) (?:show|find|say)\w*, according to (?!the (?:facts|rules|evidence|market|other))\w+, polls?, polling, experts?, analysts?, insiders?, pundits?, rumou?rs?, whales?, smart money, reportedly,
+    stud(?:y|ies) (?:show|find|say)\w*, according to (?!the (?:facts|rules|evidence|market|other))\w+, polls?,
+    polling, experts?, analysts?, insiders?, pundits?, rumou?rs?, whales?, smart money, reportedly,
     sources (?:say|tell|close)\w*, (?:news|reports?|media) (?:broke|say|show|suggest|confirm|indicate)\w*,
     yesterday, tonight, tomorrow, (?:last|next|this|past) (?:week|month|year|night|weekend|quarter|few)\w*,
     (?:mon|tues|wednes|thurs|fri|satur|sun)day
@@ -82,7 +89,8 @@ _MOCK_DENIAL = any_of(r"""
 
 
 def promise_faults(text: str, title: str) -> list[str]:
-    """Promises unless denied, confidence, and knowledge from elsewhere unless hedged. Quoted from the title is neither."""
+    """Promises unless denied, confidence, and knowledge from elsewhere unless hedged. Quoted from the title is
+    neither."""
     found = []
     for promise in (_CERTAINTY, _RISKLESSNESS, _URGING, _PREDICTION, _VICTORY):
         found += [f"hype: {m[0]}" for m in _own(promise, text, title) if not is_denied(text[: m.start()])]

@@ -53,7 +53,8 @@ _WORDS_OF_FACTS = (
     ("fill", "available at prices"),
     (
         "edge",
-        "(?:gap|discrepancy|difference|divergence)(?: (?:to|with) the other venue)? (?:that |which )?(?:leaves|amounts to an edge)",
+        "(?:gap|discrepancy|difference|divergence)(?: (?:to|with) the other venue)? (?:that |which )?"
+        "(?:leaves|amounts to an edge)",
     ),
     ("left", "(?:open |there )?for another"),
     (
@@ -150,7 +151,8 @@ _WORDS_OF_NO_FACT = r"""
     stops?, target(?:s|ed)?, settle\w*, resolve[sd]?, maker, midpoint, average, gap,
     traders?, people, users, accounts, wallets, bets, sell(?:s|ing|er|ers)?, sold, short, receives?,
     since, days?, hours?, minutes?, seconds?, moments?, weeks?, months?, years?, weekly, monthly, yearly, annual(?:ly)?,
-    another, further, next, first, coming, expect\w*, future, soon, later, forecast\w*, threshold, hurdle, minimum, maximum,
+    another, further, next, first, coming, expect\w*, future, soon, later, forecast\w*, threshold, hurdle, minimum,
+    maximum,
     benchmark, premium, discount\w*, interest, distance, slippage, commission, expense, consensus, sentiment, upside,
     downside, reward, history, sample, discrepanc(?:y|ies), differences?, divergence, tick, band, session, weekend,
     overnight, worst, highest, lowest, largest, biggest, record, exceed\w*, double\w*, half, dozens?, shock, earlier,
@@ -171,7 +173,8 @@ _NEUTRAL = frozenset(
     came comes bring brings brought show shows shown saw seen run runs running ran look looks looked seems reach reached
     reaches mean means explain explains explained reflect reflects takes taken charged deduct deducted deducting
     subtracting missing listed computed again
-    alive living place placed how detector detectors noted notable striking steady little bit touch some more very most least such second third
+    alive living place placed how detector detectors noted notable striking steady little bit touch some more very
+    most least such second third
     main key important relevant useful evidence fact facts data reading readings point points sign signs hint hints
     indicates indicating suggests suggesting signals signal implying meaning making make made giving given keeping
     kept room space time holds hold held sitting standing lies lying feels seems seeming goes gone putting put set

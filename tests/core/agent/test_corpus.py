@@ -1,12 +1,14 @@
 """The wall before answers made by rule: of bad ones none is published, of good ones at least 98%.
 
-The rules are in `corpus/`; what they say is drawn anew from each seed. The guards were written on the seeds 0 to 9; these
+The rules are in `corpus/`; what they say is drawn anew from each seed. The guards were written on the seeds 0 to 9;
+these
 are others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
@@ -43,7 +45,9 @@ def test_no_bad_answer_about_a_market_is_published(kind: str) -> None:
     random = Random(f"{SEED} {kind}")
     for _ in range(BAD):
         scene, raw = bad_answer(random, kind)
-        told = lambda answer, scene=scene: faults(answer, scene.evidence, scene.candidate)  # noqa: E731
+        told: Callable[[OpportunityAnswer], list[str]] = partial(
+            faults, evidence=scene.evidence, candidate=scene.candidate
+        )
         assert not is_published(OpportunityAnswer, raw, told), raw[:3_000]
 
 
@@ -64,7 +68,7 @@ def test_no_bad_answer_about_a_bundle_is_published(kind: str) -> None:
         bundle = make_bundle(random)
         facts = gather_bundle(bundle, NOW)
         raw = BUNDLE_KINDS[kind](random, bundle, good_bundle_answer(random, bundle))
-        told = lambda answer, facts=facts, bundle=bundle: cross_venue_faults(answer, facts, bundle)  # noqa: E731
+        told: Callable[[CrossVenueAnswer], list[str]] = partial(cross_venue_faults, facts=facts, bundle=bundle)
         assert not is_published(CrossVenueAnswer, raw, told), raw[:3_000]
 
 
@@ -90,7 +94,8 @@ def test_no_bad_digest_is_published(kind: str) -> None:
         raw = DAY_KINDS[kind](random, day, good)
         if raw is None:
             continue
-        assert not is_published(DigestAnswer, raw, lambda answer, day=day: digest_faults(answer, day)), raw[:3_000]
+        told: Callable[[DigestAnswer], list[str]] = partial(digest_faults, day=day)
+        assert not is_published(DigestAnswer, raw, told), raw[:3_000]
         judged += 1
         if judged == BAD // 2:
             return

@@ -32,8 +32,9 @@ def found(evidence: Evidence = EVIDENCE, title: str = CANDIDATE.title, **given: 
 
 
 def saying(where: str, text: str) -> OpportunityAnswer:
-    whole = {"risk_factors": [text, "That may be wrong."], "one_liner": f"{text} That is the market."}
-    return make_answer(**{where: whole.get(where, text)})
+    whole: dict[str, Any] = {"risk_factors": [text, "That may be wrong."], "one_liner": f"{text} That is the market."}
+    given: dict[str, Any] = {where: whole.get(where, text)}
+    return make_answer(**given)
 
 
 def test_an_honest_answer_passes() -> None:

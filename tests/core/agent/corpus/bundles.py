@@ -69,7 +69,8 @@ RISKS = (
     "The two venues may settle differently.", "One leg might not fill, and one leg alone is a bet.",
     "The rules could be read in another way on one venue.", "Both legs must fill: one alone is a bet.",
     "The books may have moved since they were read.", "If one venue cancels the market, the other leg is a bet.",
-    "Money could be tied up until the later settlement.", "The deadline is worded differently, so the venues might not agree.",
+    "Money could be tied up until the later settlement.",
+    "The deadline is worded differently, so the venues might not agree.",
 )  # fmt: skip
 
 
@@ -139,7 +140,8 @@ def _say(answer: Answer, random: Random, text: str, bundle: Bundle) -> str:
 def _invented(random: Random, bundle: Bundle, answer: Answer) -> str:
     number = random.randint(2_000, 90_000)
     told = ("The edge is {n}%.", "Both legs cost ${n} with fees.", "Buy {n} YES on Kalshi.", "It pays back ${n}.",
-            "Limit {n}¢ for YES on Kalshi.", "An annualised {n}% is earned.", "About {n} of such bundles paid.")  # fmt: skip
+            "Limit {n}¢ for YES on Kalshi.", "An annualised {n}% is earned.",
+            "About {n} of such bundles paid.")  # fmt: skip
     return _say(answer, random, random.choice(told).format(n=number), bundle)
 
 

@@ -116,7 +116,8 @@ def _say(said: tuple[str, ...]) -> Callable[[Random, Day, Answer], str | None]:
 
 NUMBERS = (
     "YES is offered at 431¢.", "The edge is 77,777¢ after fees.", "9,999,999 contracts changed hands in the last hour.",
-    "9,876 insights are alive.", "The hit rate of 54,321 setups is 99.9%.", "It pays $123,456,789.", "It closes in 8,888 hours.",
+    "9,876 insights are alive.", "The hit rate of 54,321 setups is 99.9%.", "It pays $123,456,789.",
+    "It closes in 8,888 hours.",
 )  # fmt: skip
 
 
@@ -178,7 +179,8 @@ def _broken(random: Random, day: Day, answer: Answer) -> str | None:
     return random.choice(
         (raw[:-2], "", "{}", "[]", raw + ",", json.dumps(answer | {"x": 1}), raw.replace('"', "'"),
          json.dumps(answer | {"market_sentiment": "Calm."}), json.dumps(answer | {"top_picks": None}),
-         json.dumps(answer | {"watchlist": [{}]}), json.dumps(answer | {"market_sentiment": {"text": "", "evidence_ids": []}}))
+         json.dumps(answer | {"watchlist": [{}]}), json.dumps(answer | {"market_sentiment": {"text": "",
+         "evidence_ids": []}}))
     )  # fmt: skip
 
 

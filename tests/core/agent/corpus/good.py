@@ -306,7 +306,8 @@ class Writer:
             n=self.number(name),
             p=f"{value}%" if self.random.random() < 0.7 else f"{value} percent",
             way=self._way(value),
-            noun=self.random.choice(("rise", "gain", "jump")) if value > 0 else self.random.choice(("fall", "drop", "slide")),
+            noun=self.random.choice(("rise", "gain", "jump")) if value > 0 else self.random.choice(("fall", "drop",
+            "slide")),
             other=self.scene.other_venue,
             venue=self.scene.venue,
         )  # fmt: skip
