@@ -27,6 +27,7 @@ _EVENTS = any_of(r"""
     (?:has|have|had|already) happened, took place, dropped out, pulled out, walked away, broke down, fell apart,
     went through, told, said, has said, have said
 """)
+_QUESTIONS = ("Will ", "Who ", "Which ", "Does ", "When ")
 _CHANCE = any_of("probability, chances?, likelihood, risk, bet, possibility, case")
 _MEASURED = frozenset(("up", "down", "move", "volume", "offer", "spread", "chance", "price", "level", "follow", "t"))
 
@@ -36,7 +37,11 @@ def event_faults(text: str, words: Vocabulary) -> list[str]:
     found, before = [], ""
     for clause in clauses(_without_numbers(text), []):
         said = clause.text
-        is_possible = _POSSIBLE.search(said) or (said.startswith("that ") and _CHANCE.search(before))
+        is_possible = (
+            _POSSIBLE.search(said)
+            or said.startswith(_QUESTIONS)
+            or (said.startswith("that ") and _CHANCE.search(before))
+        )
         before = said
         if is_possible:
             continue

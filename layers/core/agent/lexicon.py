@@ -86,8 +86,8 @@ _WORDS = frozenset(
     tail body hurdle threshold bar minimum maximum target benchmark anchor reference midpoint mid
     contradict conflict agree disagree agreement disagreement differ overlap repeat echo mirror
     well refresh prefer confirmation dwarf preserve amount account contain identical enter mirror work available
-    total totals justify economic priced pricier mistaken dry gone alive living lot often sometimes usually you your
-    we our us reader guarantee assure ignore refer mention utc percent cents
+    total totals justify economic priced pricier mistaken dry gone void alive living lot often sometimes usually you
+    your we our us reader guarantee assure ignore refer mention utc percent cents
     catch-up follow-through pullback rebound bounce squeeze thinness tightness dryness weekend overnight
     two three four five six seven eight nine ten eleven twelve zero hundred thousand
     who's i.e e.g vs versus minus plus times

@@ -37,7 +37,9 @@ _SHOUTING = re.compile(r"!{2,}|\?{2,}|!\?|(?<![\w-])(?:[A-Z]{3,}(?:\W+(?=[A-Z]{2
 
 
 def meta_faults(text: str, title: str) -> list[str]:
-    found = [f"no analysis: {m[0]}" for p in (_MACHINE, _ERRANDS) for m in p.finditer(text) if not is_quoted(m, title)]
+    """A word that the title holds may be quoted with words around it; an order may not, whoever gave it."""
+    found = [f"no analysis: {m[0]}" for m in _ERRANDS.finditer(text)]
+    found += [f"no analysis: {m[0]}" for m in _MACHINE.finditer(text) if " " in m[0] or not is_quoted(m, title)]
     for pattern, what in ((_ADDRESS, "a link"), (_MARKUP, "markup"), (_SHOUTING, "shouting")):
         found += [what for match in pattern.finditer(text) if match[0] not in title][:1]
     return found
