@@ -18,6 +18,7 @@ _TAIL = re.compile(r"(?:all )?(?:in|on|over|within|during|for|at|across)\b", re.
 _RUNS_OUT = re.compile(r"\b(?:clos(?:e|es|ing)|expir\w+)\b[^.;#]{0,20}$", re.I)
 _IS_LEFT = re.compile(r"\W*(?:left|to go|until|remain|before|to (?:the )?clos)", re.I)
 _OPENS = re.compile(r"^(?:at|for) (?:about |only |just )?#$", re.I)
+_IS_AGE = re.compile(r"\W*(?:old|ago|earlier|later|late|stale|away|from now|behind|ahead)\b", re.I)
 _PAST = re.compile(r"last|past|previous|latest|hourly|daily", re.I)
 _TOKEN = re.compile(r"\w+")
 # What may be said of a number that the title asks about; of a percentage less, since prices are told in them.
@@ -98,10 +99,12 @@ def _told_by_unit(quantity: Quantity) -> frozenset[str]:
 
 
 def _is_time_left(period: re.Match[str]) -> bool:
-    """ "Closes in one hour": a number of the market's, not the period of a fact."""
+    """ "Closes in one hour", "24 hours old": a number of the market's, not the period of a fact."""
+    before, after = period.string[: period.start()], period.string[period.end() :]
+    if _IS_AGE.match(after):
+        return True
     if _PAST.search(period[0]):
         return False
-    before, after = period.string[: period.start()], period.string[period.end() :]
     return bool(_RUNS_OUT.search(before) or _IS_LEFT.match(after))
 
 
