@@ -68,6 +68,10 @@ _URGE = any_of(
     before=r"(?:^|\b(?:should|must|to|can|now|time to|simply|just) )",
 )
 _CHOICE = any_of(r"rather than, instead of, over, or, nor, than, versus, vs")
+_ADVISED = any_of(r"""
+    deserves?, better, best, worth, smart, right side, obvious, compelling, winner, winning, pays off, play, pick, call,
+    answer, the (?:trade|bet|buy|move|way), a (?:buy|bet|punt), opportunity, steal, gift, great, good
+""")
 _OTHER = {"YES": "NO", "NO": "YES"}
 
 
@@ -149,7 +153,7 @@ def _is_refused(part: str, at: int) -> bool:
 
 def _is_told_value(part: str, side: str, position: str, edge_side: str | None) -> bool:
     """Waiting allows to say which side is the cheaper one, where code found the better edge there."""
-    ordered = ORDER.search(part) or SALE.search(part)
+    ordered = ORDER.search(part) or SALE.search(part) or _ADVISED.search(part)
     return position == "WAIT" and not ordered and side == edge_side
 
 

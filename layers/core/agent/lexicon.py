@@ -54,7 +54,7 @@ _WORDS = frozenset(
     answer doubt patience caution care attention room space scope margin buffer cushion protection reward return
     analysis analyst reader insight conclusion judgement judgment decision choice option alternative recommendation call
     plan action step approach rule rules wording term condition criterion criteria source definition title label name
-    thing something anything nothing everything someone anyone nobody one ones other others another same own
+    thing something anything nothing everything someone anyone one ones other others another same own
     way sign hint clue trace lack absence presence balance mix state status situation condition environment context
     background start beginning end middle top bottom peak trough front line place base matter sense effect impact
     influence pressure force strength weakness support resistance demand supply interest appetite conviction commitment

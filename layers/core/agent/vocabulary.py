@@ -21,7 +21,7 @@ _HOUR = rf"""
 """
 _DAY = rf"""
     {_WITHIN}(?:{_LAST})?(?:24|twenty-four)[- ]?h(?:(?:ou)?rs?)?, {_WITHIN}{_LAST}(?:(?:one|full|whole) )?day(?:'s)?,
-    (?:on|over|in|within|during|for) (?:the|a|one) day, daily, (?:one|1)-day
+    (?:on|over|in|within|during|for) (?:the|a|one) day, daily, (?:one|1)-day, (?:the )?day's
 """
 _SPAN = f"(?:(?:in|over|within|during|for|through) (?:the )?(?:{_LAST})?|(?:the )?{_LAST})"
 _HOURS = {
@@ -85,7 +85,7 @@ _WORDS_OF_FACTS = (
     ("ladder", "(?:the )?(?:harder|narrower|stricter) (?:rung|bet|one), rungs?"),
     ("accounts", "account(?:s|ed)? for, explain(?:s|ed)?(?= (?:(?:about|some|roughly|around|nearly) )?#), share of"),
     ("t", "t[- ]stat(?:istic)?, t[- ]value, t of"),
-    ("fill", "good (?:to|for|up to), holds (?:for|up to), fills?, filled, fillable, depth, on offer, liquidity, book"),
+    ("fill", "good (?:to|for|up to), holds (?:for|up to), fills?, filled, fillable, depth, liquidity, book"),
     ("deviation", "(?:(?:its|usual|standard|typical|own|normal) )*deviations?"),
     ("noise", "nois(?:e|y|ier), volatil(?:e|ity), restless(?:ness)?, choppy, choppi(?:er|ness)"),
     ("follow", "follow(?:s|ed|ing)?, lag(?:s|ged|ging)?, trail(?:s|ed|ing)?, leads?"),
@@ -126,7 +126,7 @@ _WORDS_OF_FACTS = (
     ("quote", "quot(?:e|es|ed)"),
     (
         "chance",
-        "probability, chances?, likelihood, impl(?:y|ies|ied), estimate[sd]?, puts?, gives?, value[sd]?, assigns?",
+        "probability, chances?, likelihood, likely, impl(?:y|ies|ied), estimate[sd]?, puts?, gives?, value[sd]?, assigns?",
     ),
     ("level", "stand(?:s|ing)?, says?, sits?"),
     ("fair", "fair(?: value)?, reference"),
@@ -149,14 +149,14 @@ _WORDS_OF_FACTS = (
 _WORDS_OF_NO_FACT = r"""
     profits?, returns?, earns?, wins?, roi, yields?, risk(?:s|ed|ing)?, odds, sure, certain\w*, confiden\w+,
     stops?, target(?:s|ed)?, settle\w*, resolve[sd]?, maker, midpoint, average, gap,
-    traders?, people, users, accounts, wallets, bets, sell(?:s|ing|er|ers)?, sold, short, receives?,
+    (?<=# )traders?, by (?:(?:one|an?|single|few|some|large|small|big) )*traders?, people, users, accounts, wallets, bets, sell(?:s|ing|er|ers)?, sold, short, receives?,
     since, days?, hours?, minutes?, seconds?, moments?, weeks?, months?, years?, weekly, monthly, yearly, annual(?:ly)?,
     another, further, next, first, coming, expect\w*, future, soon, later, forecast\w*, threshold, hurdle, minimum,
     maximum,
     benchmark, premium, discount\w*, interest, distance, slippage, commission, expense, consensus, sentiment, upside,
     downside, reward, history, sample, discrepanc(?:y|ies), differences?, divergence, tick, band, session, weekend,
     overnight, worst, highest, lowest, largest, biggest, record, exceed\w*, double\w*, half, dozens?, shock, earlier,
-    target\w*, hedge\w*, slow, someone, everyone, nobody, anyone, somebody, crowd, holder\w*, participants?, players?,
+    target\w*, hedge\w*, slow, someone, anyone, crowd, holder\w*, participants?, players?,
     yesterday, today, tomorrow, not, never, no, nothing, none, neither, nor, hardly, without, \w+n't
 """
 # What may stand beside any number. Adverbs in -ly may, too.

@@ -10,7 +10,7 @@ from core.agent.labels import MOVES
 from core.agent.phrases import any_of
 from core.agent.promises import is_denied
 from core.agent.quantities import quantities
-from core.agent.vocabulary import Vocabulary
+from core.agent.vocabulary import PERIOD, Vocabulary
 from core.models import Fact
 
 _POSSIBLE = any_of(r"""
@@ -31,21 +31,27 @@ _EDGE = any_of(
     "an? (?:\\w+ )?edge, the edge (?:is|remains|stays|holds), edge (?:remains|is left|survives), leaves an edge"
 )
 _NONE = any_of("no, not, nothing, none, never, without, hardly, neither, \\w+n't")
-_HIGHER = any_of("higher, dearer, above, more")
-_LOWER = any_of("lower, cheaper, below, less")
+_COIN = any_of("an? (?:dollar|buck|dime|nickel|penny|fortune|quarter of|third of|fifth of)(?! that can be paid)")
 
 
 def way_faults(text: str, cited: Sequence[Fact], edge_cents: Decimal | None, words: Vocabulary) -> list[str]:
     """A line for each clause whose direction is not that of a cited fact. Clauses with numbers are judged elsewhere."""
     found = []
     values = {fact.name: Decimal(fact.value) for fact in cited if fact.unit != "UTC"}
-    for clause in clauses(text, [one for one in quantities(text) if not one.is_figure_of_speech]):
+    periods = [match.span() for match in PERIOD.finditer(text)]
+    numbers = [
+        one
+        for one in quantities(text)
+        if not one.is_figure_of_speech and not any(start <= one.start < end for start, end in periods)
+    ]
+    found += [f"a sum that no fact tells: {match[0]}" for match in _COIN.finditer(text)]
+    for clause in clauses(text, numbers, periods):
         said = clause.text
         if clause.quantity is not None or _POSSIBLE.search(said):
             continue
         tags = words.read(said).tags
         if _PRICE.search(said) and not tags & {"other", "siblings", "volume", "spread"}:
-            found += [f"no cited fact says so: {said}"] if not _went(said, values) else []
+            found += [f"no cited fact says so: {said}"] if not _went(said, values, tags) else []
         if _VOLUME.search(said):
             found += [f"no cited fact says so: {said}"] if not _traded(said, values) else []
         if (match := _EDGE.search(said)) and not _NONE.search(said[: match.start()]):
@@ -53,14 +59,16 @@ def way_faults(text: str, cited: Sequence[Fact], edge_cents: Decimal | None, wor
     return found
 
 
-def _went(said: str, values: dict[str, Decimal]) -> bool:
+def _went(said: str, values: dict[str, Decimal], tags: frozenset[str]) -> bool:
     ways = [
         match for match in (_ROSE.search(said), _FELL.search(said)) if match and not is_denied(said[: match.start()])
     ]
     if len(ways) != 1:
         return True
     wanted = 1 if _ROSE.search(said) else -1
-    return any(wanted * value > 0 for name, value in values.items() if name in MOVES)
+    told = tags & frozenset(MOVES.values())
+    moves = {name: value for name, value in values.items() if name in MOVES and (not told or MOVES[name] in told)}
+    return any(wanted * value > 0 for value in moves.values())
 
 
 def _traded(said: str, values: dict[str, Decimal]) -> bool:
