@@ -18,9 +18,9 @@ Confidence = Annotated[int, Field(ge=0, le=100)]
 
 
 class _Strict(BaseModel):
-    """Lengths and bounds are checked here: strict mode does not enforce them."""
+    """Lengths and bounds are checked here: the service's strict mode does not enforce them. "80" is no number."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, strict=True)
 
 
 class Claim(_Strict):

@@ -27,7 +27,8 @@ _RISKLESSNESS = any_of(r"""
     risk[- ]?free, riskless, zero risk, (?:there is|there's|with|at|carries|has) (?:no|zero|little to no) risk,
     no[- ]lose, nothing to lose, (?:nobody|no one) (?:ever )?los(?:es|t),
     (?:can't|cant|cannot|can not|won't|never)[- ](?:lose[sd]?|miss(?:es)?|fails?|go(?:es)? wrong),
-    impossible (?:for \w+ )?to (?:lose|fail|miss), foolproof, bullet-?proof, iron-?clad, rock[- ]solid, safe bet, (?:is|are|be|looks) safe,
+    impossible (?:for \w+ )?to (?:lose|fail|miss), foolproof, bullet-?proof, iron-?clad, rock[- ]solid, safe bet,
+    (?:is|are|be|looks) safe,
     (?:perfectly|completely|totally|absolutely|100%) (?:safe|certain|sure)
 """)
 _URGING = any_of(r"""

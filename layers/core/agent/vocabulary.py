@@ -126,7 +126,8 @@ _WORDS_OF_FACTS = (
     ("quote", "quot(?:e|es|ed)"),
     (
         "chance",
-        "probability, chances?, likelihood, likely, impl(?:y|ies|ied), estimate[sd]?, puts?, gives?, value[sd]?, assigns?",
+        "probability, chances?, likelihood, likely, impl(?:y|ies|ied), estimate[sd]?, puts?, gives?, value[sd]?, "
+        "assigns?",
     ),
     ("level", "stand(?:s|ing)?, says?, sits?"),
     ("fair", "fair(?: value)?, reference"),
@@ -149,7 +150,8 @@ _WORDS_OF_FACTS = (
 _WORDS_OF_NO_FACT = r"""
     profits?, returns?, earns?, wins?, roi, yields?, risk(?:s|ed|ing)?, odds, sure, certain\w*, confiden\w+,
     stops?, target(?:s|ed)?, settle\w*, resolve[sd]?, maker, midpoint, average, gap,
-    (?<=# )traders?, by (?:(?:one|an?|single|few|some|large|small|big) )*traders?, people, users, accounts, wallets, bets, sell(?:s|ing|er|ers)?, sold, short, receives?,
+    (?<=# )traders?, by (?:(?:one|an?|single|few|some|large|small|big) )*traders?, people, users, accounts, wallets,
+    bets, sell(?:s|ing|er|ers)?, sold, short, receives?,
     since, days?, hours?, minutes?, seconds?, moments?, weeks?, months?, years?, weekly, monthly, yearly, annual(?:ly)?,
     another, further, next, first, coming, expect\w*, future, soon, later, forecast\w*, threshold, hurdle, minimum,
     maximum,

@@ -31,7 +31,7 @@ _EDGE = any_of(
     "an? (?:\\w+ )?edge, the edge (?:is|remains|stays|holds), edge (?:remains|is left|survives), leaves an edge"
 )
 _NONE = any_of("no, not, nothing, none, never, without, hardly, neither, \\w+n't")
-_COIN = any_of("an? (?:dollar|buck|dime|nickel|penny|fortune|quarter of|third of|fifth of)(?! that can be paid)")
+_COIN = any_of("an? (?:dollar|buck|dime|nickel|penny|fortune)(?! that can be paid)")
 
 
 def way_faults(text: str, cited: Sequence[Fact], edge_cents: Decimal | None, words: Vocabulary) -> list[str]:
