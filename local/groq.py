@@ -327,7 +327,7 @@ def compose(body: Json) -> str | None:
         return json.dumps(analyse(body["messages"]), ensure_ascii=False)
     if kind != "json_schema":
         answer = analyse(body["messages"])
-        return f"{answer['one_liner']} {answer['reasoning']}"
+        return " ".join(claim["text"] for claim in (answer["one_liner"], *answer["reasoning"]))
     schema: Json = body["response_format"]["json_schema"]["schema"]
     try:
         instance = minimal_instance(schema, schema)

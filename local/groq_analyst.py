@@ -96,6 +96,12 @@ class Evidence:
                 self.facts.setdefault(fact.name, fact)
         self._cited: dict[str, None] = {}
 
+    def claim(self, text: str) -> Json:
+        """The text with the facts that were used since the last one; where none was, with the first there is."""
+        used = [fact.id for fact in self.facts.values() if fact.id in self._cited]
+        self._cited.clear()
+        return {"text": text, "evidence_ids": used or [fact.id for fact in list(self.facts.values())[:1]]}
+
     @classmethod
     def parse(cls, messages: Sequence[Json]) -> "Evidence | None":
         """What the last user message holds between its evidence lines; None if that is missing, broken or twofold."""
@@ -113,17 +119,10 @@ class Evidence:
     def family(self) -> Family:
         return next((family for family, words in _FAMILY_WORDS if any(w in self.detector for w in words)), "general")
 
-    @property
-    def cited(self) -> list[str]:
-        return [fact.id for fact in self.facts.values() if fact.id in self._cited]
-
     def number(self, name: str) -> Decimal | None:
-        """The fact's value, which from here on counts as used."""
+        """The fact's value, to weigh: only what is said counts as used."""
         fact = self.facts.get(name)
-        if fact is None:
-            return None
-        self._cited[fact.id] = None
-        return fact.number
+        return None if fact is None else fact.number
 
     def say(self, topic: str, *templates: str) -> str | None:
         """One of the templates whose facts are all there, chosen by the market so that it stays the same."""
@@ -295,9 +294,9 @@ def _wait_line(evidence: Evidence, view: _View) -> str:
     return evidence.say("wait", *lines[view.why_not]) or "No real edge."
 
 
-def _reasoning(evidence: Evidence, view: _View) -> str:
+def _reasoning(evidence: Evidence, view: _View) -> list[Json]:
     sign = _sign(evidence, "reason")
-    first = f"{_capital(sign)}." if sign else "The detector flagged this market without a figure that says why."
+    said = [evidence.claim(f"{_capital(sign)}." if sign else "No fact says why this market was picked.")]
     by_side = {
         "YES": (
             "YES is offered at {yes_ask_cents}, below the {fair_cents} of the other venue.",
@@ -310,8 +309,11 @@ def _reasoning(evidence: Evidence, view: _View) -> str:
         "WAIT": ("The other venue puts YES at {fair_cents}, and YES is offered at {yes_ask_cents} here.",),
     }
     against = "The position counts on part of the move being given back."
-    second = evidence.say("value", *by_side[view.side]) or (against if view.side != "WAIT" else "")
-    return " ".join(part for part in (first, second, _costs(evidence, view)) if part)
+    if second := evidence.say("value", *by_side[view.side]) or (against if view.side != "WAIT" else ""):
+        said.append(evidence.claim(second))
+    if costs := _costs(evidence, view):
+        said.append(evidence.claim(costs))
+    return said
 
 
 def _costs(evidence: Evidence, view: _View) -> str:
@@ -353,7 +355,7 @@ def _edge_explanation(evidence: Evidence, view: _View) -> str:
     return said or evidence.say("edge", plain) or evidence.say("edge", *unexplained) or ""
 
 
-def _risks(evidence: Evidence, view: _View) -> list[str]:
+def _risks(evidence: Evidence, view: _View) -> list[Json]:
     numbers = {name: fact.number for name, fact in evidence.facts.items()}
     spread, hours = numbers.get("spread_cents"), numbers.get("hours_to_close")
     volume, move = numbers.get("volume_ratio"), numbers.get("move_24h_cents")
@@ -373,11 +375,12 @@ def _risks(evidence: Evidence, view: _View) -> list[str]:
         (is_bet and spread is None, "The spread is not in the evidence."),
         (is_bet and "fillable_usd" not in numbers, "How much can be filled is not in the evidence."),
     ]
-    found: list[str] = []
+    found: list[Json] = []
     for applies, text in candidates:
         if applies and len(found) < 4 and (said := evidence.say("risk", text)):
-            found.append(said)
-    return found or ["The evidence names no risk beyond the rules of settlement."]
+            found.append(evidence.claim(said))
+    late = "The other venue may be the one that is late."
+    return [*found, evidence.claim(late if is_bet else "News may come that is not in the evidence.")]
 
 
 def _urgency(evidence: Evidence, view: _View) -> str:
@@ -393,28 +396,27 @@ def analyse(messages: Sequence[Json]) -> Json:
     """The answer that the rules give to a prompt. Every number in its texts is the value of a fact that it cites."""
     evidence = Evidence.parse(messages)
     if evidence is None:
+        nothing = {"text": "No evidence was given.", "evidence_ids": list[str]()}
         return {
             "recommendation": "AVOID",
             "confidence_score": 0,
             "win_probability": None,
-            "one_liner": "No evidence was given.",
-            "reasoning": "No evidence was given. Without it there is nothing to judge.",
-            "risk_factors": ["No evidence was given."],
+            "one_liner": nothing,
+            "reasoning": [nothing],
+            "risk_factors": [nothing],
             "suggested_position": "WAIT",
-            "edge_explanation": "No evidence was given.",
+            "edge_explanation": nothing,
             "time_sensitivity": "WEEKS",
-            "evidence_ids": [],
         }
     view = _weigh(evidence)
-    answer: Json = {
+    return {
         "recommendation": view.recommendation,
         "confidence_score": view.confidence,
         "win_probability": _win_probability(evidence),
-        "one_liner": _one_liner(evidence, view),
+        "one_liner": evidence.claim(_one_liner(evidence, view)),
         "reasoning": _reasoning(evidence, view),
         "risk_factors": _risks(evidence, view),
         "suggested_position": view.side,
-        "edge_explanation": _edge_explanation(evidence, view),
+        "edge_explanation": evidence.claim(_edge_explanation(evidence, view)),
         "time_sensitivity": _urgency(evidence, view),
     }
-    return answer | {"evidence_ids": evidence.cited}

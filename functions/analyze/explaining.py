@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from core.agent import prompt
-from core.agent.evidence import Candidate, Evidence, gather, pack
+from core.agent.evidence import Candidate, Evidence, Other, gather, pack
 from core.agent.groq import Analyst, Reply, open_analyst
 from core.agent.grounding import faults
 from core.arbitrage.fees import taker_fee_usd
 from core.detect.rates import Rate
 from core.detect.selection import Key
 from core.errors import AnalystUnavailable, AnswerRejected, ConfigError
-from core.models import OpenMarket, Pattern
-from core.queries import analyzing
+from core.models import Book, OpenMarket, Pattern, Platform
+from core.queries import analyzing, arbitrage, books
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 from core.venues.fields import digest_of
@@ -117,11 +117,17 @@ async def _candidates(
 ) -> list[Candidate]:
     by_key = {(market.platform, market.market_id): market for market in markets}
     rules: dict[tuple[str, str], str] = {}
+    read: dict[tuple[str, str], Book] = {}
     async with run.transaction() as connection:
+        others = others_of(await arbitrage.judged_pairs(connection), by_key)
         for platform in {pattern.platform for pattern in selected}:
             ids = [pattern.market_id for pattern in selected if pattern.platform == platform]
             found = await analyzing.rules_of(connection, platform, ids)
             rules |= {(platform, market_id): text for market_id, text in found.items()}
+            since = run.now - timedelta(seconds=run.settings.max_quote_age_s)
+            stored = [book for book in await books.latest(connection, platform, ids) if book.read_at >= since]
+            told = [*await books.listed_tops(connection, platform, ids), *stored]  # a book says more than its top
+            read |= {(book.platform, book.market_id): book for book in told}
     return [
         Candidate(
             pattern=pattern,
@@ -139,9 +145,32 @@ async def _candidates(
             no_label=market.no_label,
             fair=fair.get((pattern.platform, pattern.market_id)),
             rates=tuple(measured.get((pattern.platform, pattern.market_id, pattern.detector), ())),
+            book=read.get((pattern.platform, pattern.market_id)),
+            others=tuple(others.get((pattern.platform, pattern.market_id), ())),
         )
         for pattern in selected
     ]
+
+
+def others_of(
+    pairs: Sequence[Mapping[str, Any]], markets: Mapping[tuple[Platform, str], OpenMarket]
+) -> dict[tuple[str, str], list[Other]]:
+    """What the other venue lists of each market's bet, the same bets first; of a complement its sides are turned."""
+    found = defaultdict[tuple[str, str], list[Other]](list)
+    for pair in sorted(pairs, key=lambda pair: pair["relation"] not in ("identity", "complement")):
+        keys: tuple[tuple[Platform, str], ...] = (
+            ("kalshi", pair["kalshi_market_id"]),
+            ("polymarket", pair["polymarket_market_id"]),
+        )
+        for key, other_key in (keys, keys[::-1]):
+            other = markets.get(other_key)
+            if key not in markets or other is None:
+                continue
+            yes, no = (other.yes_price, other.no_price) if pair["same_side"] else (other.no_price, other.yes_price)
+            found[key].append(
+                Other(other.platform, other.market_id, other.title, pair["relation"], pair["settlement_risk"], yes, no)
+            )
+    return found
 
 
 async def _one(run: Run[AnalyzeSettings], analyst: Analyst, candidate: Candidate) -> str:
@@ -201,11 +230,8 @@ def _insight(candidate: Candidate, evidence: Evidence, reply: Reply, now: dateti
         "confidence_score": Decimal(answer.confidence_score),
         "confidence_basis": _UNCALIBRATED,
         "win_probability": None,  # until outcomes calibrate it; the model's own stays in `answer`
-        "one_liner": answer.one_liner,
-        "reasoning": answer.reasoning,
-        "risk_factors": answer.risk_factors,
+        **answer.texts(),
         "suggested_position": answer.suggested_position,
-        "edge_explanation": answer.edge_explanation,
         "time_sensitivity": answer.time_sensitivity,
         "net_edge_cents": evidence.net_edge_cents,
         "evidence": evidence.as_json(),

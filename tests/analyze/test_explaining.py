@@ -13,6 +13,7 @@ import pytest
 from analyze import explaining
 from core.models import OpenMarket, Pattern
 from tests.analyze.conftest import NOW, MakeRun, Outside, rows
+from tests.core.agent.making import as_claims
 
 PATTERN = Pattern("kalshi", "KXTEST", None, "Politics", "price_jump", 80.0, {"move_1h_cents": -6.0})
 MARKET = OpenMarket(
@@ -35,6 +36,7 @@ MARKET = OpenMarket(
     yes_label="Signed",
     no_label="Not signed",
 )
+EVERY = [f"E{number}" for number in range(1, 13)]
 FAIR = {("kalshi", "KXTEST"): Decimal("0.46")}
 
 
@@ -45,13 +47,12 @@ def answer(**change: Any) -> str:
         "win_probability": 0.46,
         "one_liner": "Buy YES at 41¢: the other venue puts the same bet at 46¢.",
         "reasoning": "An edge of 3.3¢ is left after fees.",
-        "risk_factors": [],
+        "risk_factors": ["The other venue may be late."],
         "suggested_position": "YES",
         "edge_explanation": "The price fell 6¢ in the last hour, and the other venue did not follow.",
         "time_sensitivity": "WEEKS",
-        "evidence_ids": [f"E{number}" for number in range(1, 11)],
     }
-    return json.dumps(values | change)
+    return json.dumps(as_claims(values | change, EVERY))
 
 
 async def explain(run: Any, market: OpenMarket = MARKET) -> dict[str, Any]:
@@ -67,6 +68,15 @@ async def explain(run: Any, market: OpenMarket = MARKET) -> dict[str, Any]:
             market.title,
             market.yes_label,
             market.no_label,
+            NOW,
+        )
+        await connection.execute(
+            """
+            INSERT INTO market_books (platform, market_id, read_at, top_only, yes_asks, no_asks)
+            VALUES ($1, $2, $3, false, '[["0.41", "500"], ["0.48", "900"]]', '[["0.61", "100"]]')
+            """,
+            market.platform,
+            market.market_id,
             NOW,
         )
     return await explaining.explain(run, [PATTERN], [market], FAIR, {})

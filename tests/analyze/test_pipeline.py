@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,11 +14,13 @@ import pytest
 
 from analyze import pipeline
 from analyze.jobs import WORK
+from core.agent.answers import OpportunityAnswer
 from core.agent.prompt import VERSION
 from core.errors import JobOverlap
 from core.runtime import Run, run_job
 from core.settings import AnalyzeSettings
 from tests.analyze.conftest import NOW, MakeRun, Outside, rows
+from tests.core.agent.making import as_claims
 
 MODEL = "stand-in:openai/gpt-oss-20b"
 
@@ -56,7 +59,10 @@ async def test_an_insight_carries_its_evidence_price_model_and_cost(make_run: Ma
         assert insight["yes_price_at_emission"] == insight["yes_price"]
         assert insight["no_price_at_emission"] == insight["no_price"]
         assert insight["evidence"]
-        assert set(insight["answer"]["evidence_ids"]) <= {fact["id"] for fact in insight["evidence"]}
+        told = OpportunityAnswer.model_validate(insight["answer"])
+        assert {name for claim in told.claims() for name in claim.evidence_ids} <= {
+            f["id"] for f in insight["evidence"]
+        }
         assert insight["cost_usd"] > 0
         assert insight["created_at"] == NOW < insight["expires_at"]
         assert "unproven" in insight["confidence_basis"]
@@ -211,21 +217,25 @@ async def test_after_the_analyst_came_back_the_next_run_publishes(make_run: Make
     assert summary["insights"]["published"] == summary["funnel"]["selected"] > 0
 
 
-def answer(**change: Any) -> str:
+def answer(cited: Sequence[str] = ("E1",), **change: Any) -> str:
     return json.dumps(
         {
             "recommendation": "CAUTION",
             "confidence_score": 30,
             "win_probability": None,
-            "one_liner": "No real edge.",
-            "reasoning": "The facts show none.",
-            "risk_factors": [],
             "suggested_position": "WAIT",
-            "edge_explanation": "It misses nothing.",
             "time_sensitivity": "DAYS",
-            "evidence_ids": [],
         }
-        | change
+        | as_claims(
+            {
+                "one_liner": "No real edge.",
+                "reasoning": "The facts show none.",
+                "risk_factors": ["The facts may not be all there is."],
+                "edge_explanation": "It misses nothing.",
+            }
+            | change,
+            cited,
+        )
     )
 
 
@@ -234,7 +244,7 @@ async def test_a_withheld_answer_is_recorded_with_its_reason_and_cost(make_run: 
         answers=[
             answer(one_liner="A 99.7% chance!"),
             answer(confidence_score=900),
-            answer(evidence_ids=["E1\x00\ud83c"]).replace("\\ud83c", ""),
+            answer(["E1\x00\ud83c"]).replace("\\ud83c", ""),
             answer(),
         ]
     )

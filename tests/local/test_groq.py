@@ -28,6 +28,12 @@ ROOT = Path(__file__).parents[2]
 OSS = "openai/gpt-oss-20b"
 KEY = "gsk_local"
 
+CLAIM: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["text", "evidence_ids"],
+    "properties": {"text": {"type": "string"}, "evidence_ids": {"type": "array", "items": {"type": "string"}}},
+}
 OPPORTUNITY: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -35,17 +41,24 @@ OPPORTUNITY: dict[str, Any] = {
         "recommendation": {"type": "string", "enum": ["STRONG_BET", "GOOD_BET", "CAUTION", "AVOID"]},
         "confidence_score": {"type": "integer", "minimum": 0, "maximum": 100},
         "win_probability": {"type": "number", "minimum": 0, "maximum": 1},
-        "one_liner": {"type": "string"},
-        "reasoning": {"type": "string"},
-        "risk_factors": {"type": "array", "items": {"type": "string"}},
+        "one_liner": CLAIM,
+        "reasoning": {"type": "array", "items": CLAIM},
+        "risk_factors": {"type": "array", "items": CLAIM},
         "suggested_position": {"type": "string", "enum": ["YES", "NO", "WAIT"]},
-        "edge_explanation": {"type": "string"},
+        "edge_explanation": CLAIM,
         "time_sensitivity": {"type": "string", "enum": ["ACT_NOW", "HOURS", "DAYS", "WEEKS"]},
-        "evidence_ids": {"type": "array", "items": {"type": "string"}},
     },
 }
 OPPORTUNITY["required"] = list(OPPORTUNITY["properties"])
-TEXTS = ("one_liner", "reasoning", "edge_explanation")
+
+
+def claims_of(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    return [answer["one_liner"], *answer["reasoning"], answer["edge_explanation"], *answer["risk_factors"]]
+
+
+def said(claims: dict[str, Any] | list[dict[str, Any]]) -> str:
+    return " ".join(claim["text"] for claim in (claims if isinstance(claims, list) else [claims]))
+
 
 UNITS = {
     "yes_ask_cents": "¢",
@@ -176,9 +189,9 @@ async def test_an_answer_fits_its_schema_and_is_labelled_as_a_stand_in(client: g
     assert answer["recommendation"] == "STRONG_BET"
     assert answer["confidence_score"] == 78
     assert answer["win_probability"] == 0.78
-    assert answer["one_liner"].startswith("Buy YES at 70¢: ")
-    assert "5.1¢" in answer["one_liner"]
-    assert "$400" in answer["one_liner"]
+    assert said(answer["one_liner"]).startswith("Buy YES at 70¢: ")
+    assert "5.1¢" in said(answer["one_liner"])
+    assert "$400" in said(answer["one_liner"])
 
 
 def numbers_in(text: str) -> list[str]:
@@ -195,8 +208,8 @@ detectors = st.sampled_from(
 def test_every_number_is_the_value_of_a_cited_fact(facts: dict[str, str], detector: str, market: str) -> None:
     answer = analyse(prompt(facts, detector, market))
     by_id = {f"E{index}": value for index, value in enumerate(facts.values(), 1)}
-    cited = {by_id[identity] for identity in answer["evidence_ids"]}
-    for text in [*(answer[name] for name in TEXTS), *answer["risk_factors"]]:
+    for claim in claims_of(answer):
+        text, cited = claim["text"], {by_id[identity] for identity in claim["evidence_ids"]}
         assert text
         assert "{" not in text
         for number in numbers_in(text):
@@ -207,14 +220,14 @@ def test_every_number_is_the_value_of_a_cited_fact(facts: dict[str, str], detect
         assert answer["recommendation"] in {"CAUTION", "AVOID"}
     if answer["suggested_position"] == "WAIT":
         assert answer["confidence_score"] <= 60
-    assert answer["one_liner"].endswith(".")
-    assert answer["reasoning"].count(". ") in {0, 1, 2}
+    assert said(answer["one_liner"]).endswith(".")
+    assert len(answer["reasoning"]) in {1, 2, 3}
 
 
 def test_a_price_below_its_fair_value_is_bought_on_the_side_that_is_cheap() -> None:
     no = analyse(prompt({"yes_ask_cents": 62, "no_ask_cents": 41, "fair_cents": 35, "net_edge_cents": 20}))
     assert no["suggested_position"] == "NO"
-    assert no["one_liner"].startswith("Buy NO at 41¢: ")
+    assert said(no["one_liner"]).startswith("Buy NO at 41¢: ")
     assert no["confidence_score"] == 65
     assert no["win_probability"] == 0.35
 
@@ -223,19 +236,19 @@ def test_a_long_shot_with_an_edge_is_no_bet() -> None:
     answer = analyse(prompt({"yes_ask_cents": 5, "fair_cents": 12, "net_edge_cents": 6}))
     assert (answer["suggested_position"], answer["recommendation"]) == ("WAIT", "CAUTION")
     assert answer["confidence_score"] == 12
-    assert "no case for a position" in answer["one_liner"]
+    assert "no case for a position" in said(answer["one_liner"])
 
 
 def test_no_edge_after_fees_is_said_plainly() -> None:
     answer = analyse(prompt({"yes_ask_cents": 50, "net_edge_cents": "-1.5", "volume_ratio": 9}, "volume_spike"))
     assert (answer["suggested_position"], answer["recommendation"]) == ("WAIT", "AVOID")
-    assert answer["one_liner"].startswith("No real edge")
+    assert said(answer["one_liner"]).startswith("No real edge")
 
 
 def test_an_edge_that_no_price_supports_is_not_believed() -> None:
     answer = analyse(prompt({"yes_ask_cents": 50, "fair_cents": 45, "net_edge_cents": 9}))
     assert answer["suggested_position"] == "WAIT"
-    assert "9¢ is claimed" in answer["one_liner"]
+    assert "9¢ is claimed" in said(answer["one_liner"])
 
 
 def test_a_side_whose_price_is_unknown_is_not_bought() -> None:
@@ -247,13 +260,13 @@ def test_a_side_whose_price_is_unknown_is_not_bought() -> None:
 def test_what_a_set_of_outcomes_sums_to_is_told_but_not_bought_on_the_edge_of_one_contract() -> None:
     answer = analyse(prompt({"sum_bids_cents": 104, "outcomes": 5, "net_edge_cents": 3}, "sum_mismatch"))
     assert answer["suggested_position"] == "WAIT"
-    assert "104¢" in answer["reasoning"]
-    assert "listed outcomes" in answer["risk_factors"][0]
+    assert "104¢" in said(answer["reasoning"])
+    assert "listed outcomes" in said(answer["risk_factors"])
 
 
 def test_the_same_market_always_gets_the_same_words_and_others_get_others() -> None:
-    lines = [analyse(prompt(GOOD, "move", f"M-{index}"))["one_liner"] for index in range(30)]
-    assert lines == [analyse(prompt(GOOD, "move", f"M-{index}"))["one_liner"] for index in range(30)]
+    lines = [analyse(prompt(GOOD, "move", f"M-{index}"))["one_liner"]["text"] for index in range(30)]
+    assert lines == [analyse(prompt(GOOD, "move", f"M-{index}"))["one_liner"]["text"] for index in range(30)]
     assert len(set(lines)) > 3
 
 
@@ -272,8 +285,8 @@ async def test_without_usable_evidence_the_answer_is_to_wait(client: groq.AsyncG
     completion = await ask(client, [{"role": "user", "content": text}])
     answer = json.loads(completion.choices[0].message.content)
     Draft202012Validator(OPPORTUNITY).validate(answer)
-    assert (answer["suggested_position"], answer["one_liner"]) == ("WAIT", "No evidence was given.")
-    assert answer["evidence_ids"] == []
+    assert (answer["suggested_position"], said(answer["one_liner"])) == ("WAIT", "No evidence was given.")
+    assert [claim["evidence_ids"] for claim in claims_of(answer)] == [[]] * 4
 
 
 def test_hostile_text_in_the_evidence_never_reaches_the_answer() -> None:
@@ -300,7 +313,7 @@ def test_hostile_text_in_the_evidence_never_reaches_the_answer() -> None:
 def test_malformed_evidence_is_unknown_evidence(broken: dict[str, Any]) -> None:
     answer = analyse([{"role": "user", "content": f"<evidence>\n{json.dumps(broken)}\n</evidence>"}])
     assert answer["suggested_position"] == "WAIT"
-    assert numbers_in(answer["one_liner"] + answer["reasoning"]) == []
+    assert numbers_in(said([answer["one_liner"], *answer["reasoning"]])) == []
 
 
 async def test_any_other_schema_gets_the_least_that_it_allows(client: groq.AsyncGroq) -> None:

@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterator
 
 from core.agent.clauses import clauses
-from core.agent.evidence import Evidence
 from core.agent.phrases import any_of
 from core.agent.promises import is_denied
 from core.agent.quantities import quantities
 from core.agent.vocabulary import NO, YES, Vocabulary
 
-_ORDER = any_of(r"""
-    buy, buying, purchas(?:e|ing), tak(?:e|ing), back, backing, bet, betting, wager\w*, enter, entering, long, go,
+ORDER = any_of(r"""
+    buy, buying, purchas(?:e|ing), tak(?:e|ing), back, backing, bet(?! that), betting, wager\w*, enter, entering,
+    long, go,
     going,
     grab\w*, get, getting, pick\w*, load\w*, hold, holding, own, owning, prefer\w*, favou?r, favou?rs, favou?ring,
     choos(?:e|es|ing), play, playing, accumulat\w+, add(?! up), adding, lean\w*, stak(?:e|ing), scoop\w*, snap\w*,
@@ -27,7 +27,7 @@ _ORDER = any_of(r"""
     stay in,
     chas(?:e|ing), touch, swap into, switch to
 """)
-_SALE = any_of(r"""
+SALE = any_of(r"""
     sell, selling, short, shorting, fad(?:e|ing), dump\w*, lay, laying, oppos(?:e|ing), unload\w*,
     (?:bet|betting|go|going|wager\w*) against
 """)
@@ -41,7 +41,7 @@ _PRAISE = any_of(r"""
     attractive, favou?red, favou?rite, winner, winning, steal, gift, right side, smart, good, great, obvious,
     compelling,
     interesting, the (?:trade|bet|buy|move|way), a (?:buy|bet|punt), edge, opportunity, upside, discount\w*, mispriced,
-    pays off, deserves
+    pays off, deserves, worth (?:buying|taking|a \w+|having|owning|considering)
 """)
 _BLAME = any_of(r"""
     rich, over(?:priced|valued|rated), expensive, dear, dearer, pricey, too high, bad, poor, worse, worst, wrong side,
@@ -68,10 +68,14 @@ _URGE = any_of(
     before=r"(?:^|\b(?:should|must|to|can|now|time to|simply|just) )",
 )
 _CHOICE = any_of(r"rather than, instead of, over, or, nor, than, versus, vs")
+_ADVISED = any_of(r"""
+    deserves?, better, best, worth, smart, right side, obvious, compelling, winner, winning, pays off, play, pick, call,
+    answer, the (?:trade|bet|buy|move|way), a (?:buy|bet|punt), opportunity, steal, gift, great, good
+""")
 _OTHER = {"YES": "NO", "NO": "YES"}
 
 
-def advice_faults(text: str, position: str, evidence: Evidence, words: Vocabulary) -> list[str]:
+def advice_faults(text: str, position: str, edge_side: str | None, words: Vocabulary) -> list[str]:
     """A line for each clause that says something else than the position."""
     found = []
     for clause in clauses(text, []):
@@ -80,8 +84,10 @@ def advice_faults(text: str, position: str, evidence: Evidence, words: Vocabular
             found += _sideless(clause.text, position)
         for part, side, outright in named:
             wanted, against = _stance(_unsided(part), side)
-            if wanted is not None and wanted != position and not _is_told_value(part, wanted, position, evidence):
+            if wanted is not None and wanted != position and not _is_told_value(part, wanted, position, edge_side):
                 found.append(f"speaks for {wanted}, the position is {position}: {part}")
+            elif position == "WAIT" and against is not None and _BLAME.search(part) and not is_denied(part):
+                found.append(f"speaks against {against}, the position is WAIT: {part}")
             elif against is not None and against == position:
                 found.append(f"speaks against {against}, the position: {part}")
             elif outright and side != position and wanted is None and against is None and not _is_neutral(part):
@@ -115,7 +121,11 @@ def _named(clause: str, words: Vocabulary) -> Iterator[tuple[str, str, bool]]:
 
 
 def _unsided(part: str) -> str:
-    """NO as a side denies nothing."""
+    """NO as a side denies nothing; a bet that is named and what is like another are no orders."""
+    part = re.sub(
+        r"\b(?:a|the|same|this|that|another) bet\b(?= (?:that|on|trades|is|here|at|there))", "that", part, flags=re.I
+    )
+    part = re.sub(r"\b(markets|setups|moves|moments) like\b", r"\1 as", part, flags=re.I)
     return re.sub(rf"(?<!\w)(?:{YES}|{NO})(?!\w)", "it", part, flags=re.I)
 
 
@@ -125,8 +135,8 @@ def _stance(part: str, side: str) -> tuple[str | None, str | None]:
         return None, None
     for pattern, meant, speaks_for in (
         (_SHUN, side, False),
-        (_SALE, _OTHER[side], True),
-        (_ORDER, side, True),
+        (SALE, _OTHER[side], True),
+        (ORDER, side, True),
         (_PRAISE, side, True),
         (_BLAME, side, False),
     ):
@@ -141,10 +151,10 @@ def _is_refused(part: str, at: int) -> bool:
     )
 
 
-def _is_told_value(part: str, side: str, position: str, evidence: Evidence) -> bool:
+def _is_told_value(part: str, side: str, position: str, edge_side: str | None) -> bool:
     """Waiting allows to say which side is the cheaper one, where code found the better edge there."""
-    ordered = _ORDER.search(part) or _SALE.search(part)
-    return position == "WAIT" and not ordered and side == evidence.edge_side
+    ordered = ORDER.search(part) or SALE.search(part) or _ADVISED.search(part)
+    return position == "WAIT" and not ordered and side == edge_side
 
 
 def _is_neutral(part: str) -> bool:

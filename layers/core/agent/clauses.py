@@ -14,7 +14,8 @@ _SENTENCE_ENDS = re.compile(r"(?<=[.!?])(?<!\bvs\.)(?=\s)|\n")
 _CUT = re.compile(
     r"[,;:()\[\]/“”\"—]|(?<=\s)[-–]+(?=\s)"
     r"|\b(?=(?:and|but|while|whereas|where|which|who|yet|so|because|if|unless|when|whether|although|though|despite"
-    r"|against|versus|vs|compared|leaving|giving|that(?= (?:the|this|its|it|yes|no)\b))\b)",
+    r"|against|versus|vs|compared|leaving|leaves(?! (?:early|before|no|little))|giving"
+    r"|that(?= (?:the|this|its|it|yes|no)\b))\b)",
     re.I,
 )
 # Between two numbers that nothing stronger parts: the second one's phrase begins at the first of these.

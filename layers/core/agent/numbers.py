@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from core.agent import tellings
+from core.agent import amounts, tellings
 from core.agent.clauses import Clause, clauses
-from core.agent.evidence import Evidence
+from core.agent.dates import date_spans
+from core.agent.labels import MOVES
 from core.agent.quantities import Quantity, quantities
 from core.agent.tellings import Spoken
 from core.agent.vocabulary import PERIOD, PERIODS, SIDES, VENUES, Vocabulary
@@ -16,6 +17,8 @@ from core.models import Fact
 _TAIL = re.compile(r"(?:all )?(?:in|on|over|within|during|for|at|across)\b", re.I)
 _RUNS_OUT = re.compile(r"\b(?:clos(?:e|es|ing)|expir\w+)\b[^.;#]{0,20}$", re.I)
 _IS_LEFT = re.compile(r"\W*(?:left|to go|until|remain|before|to (?:the )?clos)", re.I)
+_OPENS = re.compile(r"^(?:at|for) (?:about |only |just )?#$", re.I)
+_IS_AGE = re.compile(r"\W*(?:old|ago|earlier|later|late|stale|away|from now|behind|ahead)\b", re.I)
 _PAST = re.compile(r"last|past|previous|latest|hourly|daily", re.I)
 _TOKEN = re.compile(r"\w+")
 # What may be said of a number that the title asks about; of a percentage less, since prices are told in them.
@@ -23,12 +26,18 @@ _OF_A_PERCENTAGE = frozenset("compare will modal if up down".split())
 _OF_AN_AMOUNT = _OF_A_PERCENTAGE | frozenset("yes no here close left move level price".split())
 
 
-def number_faults(text: str, cited: Sequence[Fact], evidence: Evidence, words: Vocabulary) -> list[str]:
-    """A line for each number that tells no cited fact, and for each period that is no fact's."""
-    spoken = [quantity for quantity in quantities(text) if not quantity.is_figure_of_speech]
+def number_faults(text: str, cited: Sequence[Fact], edge_side: str | None, words: Vocabulary) -> list[str]:
+    """A line for each number that tells no cited fact, and for each period that is no fact's. Dates are not judged."""
+    dates = [(start, end) for start, end, _ in date_spans(text)]
+    spoken = [
+        quantity
+        for quantity in quantities(text)
+        if not quantity.is_figure_of_speech
+        and not any(start <= quantity.start and quantity.end <= end for start, end in dates)
+    ]
     periods = [match.span() for match in PERIOD.finditer(text) if not _is_time_left(match)]
     spans = [q for q in spoken if any(start <= q.start and q.end <= end for start, end in periods)]
-    found = [f"ungrounded number {span.text}" for span in spans if not _has_period(span, cited)]
+    found = [f"ungrounded number {span.text}" for span in spans if not _has_period(span, periods, text, cited, words)]
     cut = clauses(text, [quantity for quantity in spoken if quantity not in spans], periods)
     before: Spoken | None = None
     for place, clause in enumerate(cut):
@@ -39,14 +48,15 @@ def number_faults(text: str, cited: Sequence[Fact], evidence: Evidence, words: V
             before = None
         before = _spoken(cut, place, clause.quantity, before, words)
         if not _is_of_title(before, text, words):
-            found += _told(before, cited, evidence)
+            found += _told(before, cited, edge_side)
     return found
 
 
-def _told(spoken: Spoken, cited: Sequence[Fact], evidence: Evidence) -> list[str]:
-    facts = [fact for fact in cited if tellings.agrees(spoken.quantity, fact)]
-    moves = [fact for fact in cited if fact.name.startswith("move_") and fact.unit == "¢"]
-    reasons = [tellings.fault(spoken, fact, evidence.edge_side, moves) for fact in facts]
+def _told(spoken: Spoken, cited: Sequence[Fact], edge_side: str | None) -> list[str]:
+    facts = [fact for fact in cited if amounts.sign(spoken.quantity, fact)]
+    if spoken.quantity.unit == "USD" and spoken.quantity.value == 1 and spoken.tags & {"pay", "pays", "payout"}:
+        return []  # what a contract pays at most
+    reasons = [tellings.fault(spoken, fact, edge_side, cited) for fact in facts]
     if None in reasons:
         return []
     return [f"ungrounded number {spoken.quantity.text}" + "".join(f": {reason}" for reason in reasons[:1])]
@@ -60,6 +70,8 @@ def _spoken(cut: Sequence[Clause], place: int, quantity: Quantity, before: Spoke
         if not tags & dimension:
             tags |= frozenset[str]().union(*lent) & dimension
     following = cut[place + 1].text if place + 1 < len(cut) else ""
+    if not tags & SIDES and _OPENS.search(cut[place].text):  # "At 41¢, YES is …"
+        tags |= words.read(following.partition("#")[0]).tags & SIDES
     if following.startswith("after ") and "fee" in words.read(following).tags:
         tags |= {"edge"}  # "3.3¢ after a fee of 1.7¢"
     return Spoken(quantity, cut[place].text, tags, reading.unknown, lent, before)
@@ -87,22 +99,36 @@ def _told_by_unit(quantity: Quantity) -> frozenset[str]:
 
 
 def _is_time_left(period: re.Match[str]) -> bool:
-    """ "Closes in one hour": a number of the market's, not the period of a fact."""
+    """ "Closes in one hour", "24 hours old": a number of the market's, not the period of a fact."""
+    before, after = period.string[: period.start()], period.string[period.end() :]
+    if _IS_AGE.match(after):
+        return True
     if _PAST.search(period[0]):
         return False
-    before, after = period.string[: period.start()], period.string[period.end() :]
     return bool(_RUNS_OUT.search(before) or _IS_LEFT.match(after))
 
 
-def _has_period(span: Quantity, cited: Sequence[Fact]) -> bool:
-    ending = "_1h" if span.value == 1 and span.unit == "h" else "_24h"
-    return any(ending in fact.name for fact in cited)
+def _has_period(
+    span: Quantity, periods: Sequence[tuple[int, int]], text: str, cited: Sequence[Fact], words: Vocabulary
+) -> bool:
+    """Whether some cited fact is of the period that the number is part of."""
+    start, end = next(where for where in periods if where[0] <= span.start and span.end <= where[1])
+    told = words.read(text[start:end]).tags & PERIODS
+    return bool(told & {period for fact in cited for period in _periods_of(fact)})
+
+
+def _periods_of(fact: Fact) -> tuple[str, ...]:
+    if fact.name in MOVES:
+        return (MOVES[fact.name],)
+    if fact.name == "volatility_ratio":
+        return ("6h",)
+    return ("hour",) if "_1h" in fact.name else ("day",) if "_24h" in fact.name else ()
 
 
 def _untimed(clause: Clause, words: Vocabulary) -> list[str]:
     """ "Closes within the hour": the time left is a fact, and only its number tells it."""
     tags = words.read(clause.text).tags
-    near = "close" in tags and tags & {"hour", "day"}
+    near = "close" in tags and tags & (PERIODS - {"usual"})
     return [f"a time to the close that is no fact: {clause.text}"] if near else []
 
 

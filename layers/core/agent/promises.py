@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 
 from core.agent.phrases import any_of
-from core.agent.vocabulary import Vocabulary
+from core.agent.quoting import is_quoted
 
 _CERTAINTY = any_of(r"""
     guarantee[sd]?, certain(?:ly|ty)?, definite(?:ly)?, undoubtedly, unquestionabl[ey], indisputabl[ey], inevitabl[ey],
-    assured(?:ly)?, surely, surefire, for sure, sure (?:thing|bet|win|to), (?:never )?(?:been|was|am|are) surer,
-    no (?:doubt|question|way), without (?:a |any )?(?:doubt|question), beyond (?:a |any |all )?doubt,
+    assured(?:ly)?, surely, surefire, for sure, sure (?:thing|bet|win|to),
+    (?:never )?(?:been|was|am|are) (?:more )?sure[rd]?,
+    no (?:doubt|question|way(?! to (?:tell|know|say|judge))), without (?:a |any )?(?:doubt|question),
+    beyond (?:a |any |all )?doubt,
     bound to, destined to, (?:has|have) to (?:win|come back|pay), must win, a lock, lock(?:s|ed|ing)? in, in the bag,
     as good as (?:done|over|won), done deal, all but (?:over|settled|done), foregone, dead cert, home and dry,
     (?:practically|virtually|basically|essentially) (?:done|over|signed|settled|won|decided|there),
@@ -24,15 +26,26 @@ _CERTAINTY = any_of(r"""
 _RISKLESSNESS = any_of(r"""
     risk[- ]?free, riskless, zero risk, (?:there is|there's|with|at|carries|has) (?:no|zero|little to no) risk,
     no[- ]lose, nothing to lose, (?:nobody|no one) (?:ever )?los(?:es|t),
-    (?:can't|cant|cannot|can not|won't|never) (?:lose[sd]?|miss(?:es)?|fails?|go(?:es)? wrong),
-    foolproof, bullet-?proof, iron-?clad, rock[- ]solid, safe bet, (?:is|are|be|looks) safe,
+    (?:can't|cant|cannot|can not|won't|never)[- ](?:lose[sd]?|miss(?:es)?|fails?|go(?:es)? wrong),
+    impossible (?:for \w+ )?to (?:lose|fail|miss), foolproof, bullet-?proof, iron-?clad, rock[- ]solid, safe bet,
+    (?:is|are|be|looks) safe,
     (?:perfectly|completely|totally|absolutely|100%) (?:safe|certain|sure)
 """)
 _URGING = any_of(r"""
-    free (?:money|lunch|lunches|cash), easy money, print(?:s|ing)? (?:money|cash), jackpot, get rich, gold ?mine,
+    free (?:money|lunch|lunches|cash), easy money, print(?:s|ing)? (?:money|cash), jackpot,
+    (?:get|gets|getting|got) rich, gold ?mine,
     no[- ]brainer, slam[- ]dunk, lay-?up, only a fool, unbeatable, unstoppable, must[- ](?:buy|have), screaming,
     too good to, once[- ]in[- ]a, all[- ]in, bet the (?:house|farm), mortgage, yolo, to the moon, moonshot,
-    don't miss, hurry, last chance, before (?:it's|it is) too late
+    don't miss, hurry, last chance, before (?:it's|it is) too late, wake up,
+    massive(?:ly)?, huge(?:ly)?, enormous(?:ly)?, gigantic, incredibl[ey], amazing(?:ly)?, unbelievabl[ey],
+    insane(?:ly)?,
+    explo(?:de|des|ding|sive)\w*, sky-?rocket\w*, rocket\w*, life-?changing, generational, epic, legendary, golden,
+    perfect (?:storm|setup|trade|bet|play|entry), crush(?:es|ing)?, crazy, juicy, bonkers, monster, gem, windfall,
+    fortune, millions, rich quick, easy (?:win|profit|trade|bet|play|call), easiest, (?:can't|cannot) (?:lose|miss),
+    sure(?:fire)? (?:win|winner|profit)\w*, (?:double|triple|multiply) your, profit (?:now|today|guaranteed), buy now,
+    act (?:now|fast|immediately|quickly), right now, immediately, time is running out, smash, back up the truck,
+    of a lifetime, can only (?:go|rise|win|fall)\w*, infallibl[ye], (?:only )?(?:a|an) fool, fool to,
+    never (?:been )?(?:better|cheaper|easier), dream, wow, fomo, whales?, insiders? (?:know|are)
 """)
 _PREDICTION = any_of(
     r"""
@@ -47,12 +60,18 @@ _VICTORY = any_of(
     before=r"(?<!\bif )(?<!\bunless )(?<!\bwhen )(?<!\bonce )(?<!\bwhether )",
 )
 _CONFIDENCE = any_of(r"confiden\w+, conviction, (?:we|i) (?:am|are|feel) (?:\w+ )?(?:sure|certain)")
+_HISTORY = any_of(r"""
+    historical(?:ly)?, history (?:shows|says|suggests), on average, statistic(?:s|al|ally), back-?test\w*, track record,
+    in the past(?! (?:hour|day|24|three|six|twelve|3|6|12)), precedents?,
+    past (?:cases|patterns|episodes|moves|examples),
+    (?:usually|typically|normally|often|mostly|generally|almost always|tends? to|frequently|regularly|rarely|seldom)
+        (?:revert|come|fade|reverse|pay|win|bounce|correct|return|recover|persist|continue|hold|last|overshoot)\w*,
+    (?:most|many|majority of|few) (?:such|similar|of these|of those|setups|moves|spikes|jumps|markets),
+    (?:such|similar|these) (?:setups|moves|patterns|spikes|jumps|drops) (?:are|have|were|usually|tend|often|mostly)
+""")
 _ELSEWHERE = any_of(r"""
-    historical(?:ly)?, history (?:shows|says|suggests), on average, statistic\w+, stud(?:y|ies) (?:show|find|say)\w*,
-    back-?test\w*, track record, in the past(?! (?:hour|day|24)),
-    (?:usually|typically|normally|often|mostly|generally|almost always|tends? to)
-        (?:revert|come|fade|reverse|pay|win|bounce|correct|return|recover)\w*,
-    polls?, polling, experts?, analysts?, insiders?, pundits?, rumou?rs?, whales?, smart money, reportedly,
+    stud(?:y|ies) (?:show|find|say)\w*, according to (?!the (?:facts|rules|evidence|market|other))\w+, polls?,
+    polling, experts?, analysts?, insiders?, pundits?, rumou?rs?, whales?, smart money, reportedly,
     sources (?:say|tell|close)\w*, (?:news|reports?|media) (?:broke|say|show|suggest|confirm|indicate)\w*,
     yesterday, tonight, tomorrow, (?:last|next|this|past) (?:week|month|year|night|weekend|quarter|few)\w*,
     (?:mon|tues|wednes|thurs|fri|satur|sun)day
@@ -70,14 +89,20 @@ _MOCK_DENIAL = any_of(r"""
 """)
 
 
-def promise_faults(text: str, words: Vocabulary) -> list[str]:
-    """Promises unless denied, confidence, and knowledge from elsewhere unless hedged. The title's words are neither."""
+def promise_faults(text: str, title: str) -> list[str]:
+    """Promises unless denied, confidence, and knowledge from elsewhere unless hedged. Quoted from the title is
+    neither."""
     found = []
     for promise in (_CERTAINTY, _RISKLESSNESS, _URGING, _PREDICTION, _VICTORY):
-        found += [f"hype: {m[0]}" for m in _own(promise, text, words) if not is_denied(text[: m.start()])]
-    found += [f"confidence in words: {m[0]}" for m in _own(_CONFIDENCE, text, words)]
-    found += [f"known from elsewhere: {m[0]}" for m in _own(_ELSEWHERE, text, words) if not _is_hedged(text, m)]
+        found += [f"hype: {m[0]}" for m in _own(promise, text, title) if not is_denied(text[: m.start()])]
+    found += [f"confidence in words: {m[0]}" for m in _own(_CONFIDENCE, text, title)]
+    found += [f"known from elsewhere: {m[0]}" for m in _own(_ELSEWHERE, text, title) if not _is_hedged(text, m)]
     return found
+
+
+def history_claims(text: str, title: str) -> list[str]:
+    """What is told of how such things went before, unless hedged."""
+    return [match[0] for match in _own(_HISTORY, text, title) if not _is_hedged(text, match)]
 
 
 def is_denied(before: str) -> bool:
@@ -86,9 +111,8 @@ def is_denied(before: str) -> bool:
     return bool(_DENIAL.search(clause)) and not _MOCK_DENIAL.search(clause)
 
 
-def _own(pattern: re.Pattern[str], text: str, words: Vocabulary) -> list[re.Match[str]]:
-    title = words.names.lower()
-    return [match for match in pattern.finditer(text) if match[0].lower() not in title]
+def _own(pattern: re.Pattern[str], text: str, title: str) -> list[re.Match[str]]:
+    return [match for match in pattern.finditer(text) if not is_quoted(match, title)]
 
 
 def _is_hedged(text: str, match: re.Match[str]) -> bool:

@@ -56,15 +56,19 @@ _QUANTITY = re.compile(
     rf"(?:[\s-]?(?P<unit>{_UNIT}))?",
     re.I | re.ASCII,
 )
-_RATIO = re.compile(r"\W+(?:in|to|out of|third|quarter|fifth|tenth)\b", re.I)
+_RATIO = re.compile(
+    rf"\W+(?:(?:in|out of) (?:every )?(?:\d|{_WORD})|to (?:\d|{_WORD})|third|quarter|fifth|tenth)\b", re.I
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """`unit` as facts write it, in its own letters where no fact has such a unit, None where none is said."""
+    """`unit` as facts write it, in its own letters where no fact has such a unit, None where none is said. `step`: what
+    the last digit said is worth, trailing zeros of whole numbers not being said."""
 
     text: str
     value: Decimal
+    step: Decimal
     unit: str | None
     signed: bool
     start: int
@@ -88,6 +92,7 @@ def _quantity(match: re.Match[str]) -> Quantity:
     return Quantity(
         text=match[0].strip(),
         value=-value if match["sign"] in ("-", "−") else value,
+        step=_step(match, value),
         unit=unit,
         signed=match["sign"] is not None,
         start=start,
@@ -99,6 +104,16 @@ def _quantity(match: re.Match[str]) -> Quantity:
         and not _RATIO.match(match.string, match.end())
         and match.string[:start].split()[-1:] != ["to"],
     )
+
+
+def _step(match: re.Match[str], value: Decimal) -> Decimal:
+    digits = match["digits"] or ""
+    if "." in digits and "e" not in digits.lower():
+        scale = _SCALES.get((match["scale"] or "").strip().lower(), 0)
+        return Decimal(10) ** (scale - len(digits.partition(".")[2]))
+    whole = value.normalize()
+    exponent = whole.as_tuple().exponent
+    return Decimal(10) ** exponent if value and isinstance(exponent, int) else Decimal(1)
 
 
 def _unit_of(match: re.Match[str]) -> str | None:

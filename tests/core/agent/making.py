@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from core.agent.answers import OpportunityAnswer
-from core.agent.evidence import Candidate
+from core.agent.evidence import Candidate, Evidence, gather
 from core.detect.rates import Rate
-from core.models import Pattern
+from core.models import Book, Level, Pattern
 
 NOW = datetime(2026, 11, 22, 13, 5, tzinfo=UTC)
 
@@ -55,6 +56,15 @@ def make_rate(**given: Any) -> Rate:
     return Rate(**values | given)
 
 
+BOOK = Book(
+    "kalshi",
+    "KXTEST-26DEC31",
+    (Level(Decimal("0.41"), Decimal(500)), Level(Decimal("0.43"), Decimal(1_000)), Level(Decimal("0.47"), Decimal(70))),
+    (Level(Decimal("0.61"), Decimal(300)),),
+    NOW,
+)
+
+
 def make_candidate(**given: Any) -> Candidate:
     """YES is offered at 41¢, NO at 61¢, the other venue says 46¢; a taker fee of 0.07."""
     values: dict[str, Any] = {
@@ -70,11 +80,28 @@ def make_candidate(**given: Any) -> Candidate:
         "fee_exponent": Decimal(1),
         "quoted_at": NOW - timedelta(minutes=4),
         "fair": Decimal("0.46"),
+        "book": BOOK,
     }
     return Candidate(**values | given)
 
 
-def make_answer(**given: Any) -> OpportunityAnswer:
+def claim(said: Any, evidence_ids: Sequence[str]) -> Any:
+    """A text with what it cites; what is a claim already stays as it is."""
+    return {"text": said, "evidence_ids": list(evidence_ids)} if isinstance(said, str) else said
+
+
+def as_claims(values: dict[str, Any], evidence_ids: Sequence[str]) -> dict[str, Any]:
+    """Texts of an answer as claims that all cite these facts."""
+    lists = {name: values[name] for name in ("reasoning", "risk_factors")}
+    listed = {name: [said] if isinstance(said, str) else said for name, said in lists.items()}
+    return values | {
+        **{name: claim(values[name], evidence_ids) for name in ("one_liner", "edge_explanation")},
+        **{name: [claim(each, evidence_ids) for each in said] for name, said in listed.items()},
+    }
+
+
+def make_answer(evidence_ids: list[str] | None = None, **given: Any) -> OpportunityAnswer:
+    """Texts may be given as such; they cite `evidence_ids`, by default the facts of `make_candidate` that are told."""
     values: dict[str, Any] = {
         "recommendation": "GOOD_BET",
         "confidence_score": 65,
@@ -85,6 +112,10 @@ def make_answer(**given: Any) -> OpportunityAnswer:
         "suggested_position": "YES",
         "edge_explanation": "The market has not come back from a move that nothing explains.",
         "time_sensitivity": "HOURS",
-        "evidence_ids": [f"E{number}" for number in range(1, 13)],
     }
-    return OpportunityAnswer(**values | given)
+    cited = ids_of(gather(make_candidate(), NOW)) if evidence_ids is None else evidence_ids
+    return OpportunityAnswer(**as_claims(values | given, cited))
+
+
+def ids_of(evidence: Evidence) -> list[str]:
+    return [fact.id for fact in evidence.facts]

@@ -95,6 +95,61 @@ MARKETS: dict[str, tuple[Candidate, str]] = {
 
 TRUE: dict[str, str] = {
     "TREATY": """
+        Polymarket buyers value YES at 46¢, yet it is on offer here for 41¢.
+        Once the 1.7¢ fee is paid, 3.3¢ per contract of edge is what remains.
+        In the past hour the price came down by 6¢.
+        Traders exchanged 900 contracts in the last hour.
+        That is 9x the volume of a typical hour.
+        The drop is roughly 8 times a normal hourly move.
+        The bid and ask are only 2¢ apart.
+        There are two days to go before the market closes.
+        NO would cost 61¢.
+        The edge comes to 3.3¢ a contract net of fees.
+        Depth allows about $635 at this edge.
+        Fair value, judging by the other venue, is 46¢.
+        Nothing but a thin hour of trading seems to be behind the fall.
+        The other venue has stayed put.
+        The quote was taken 4 minutes ago.
+        Some news might have reached this market first.
+        YES at 41¢ is cheap relative to 46¢ on Polymarket.
+        Over the day as a whole the price has gained 9¢.
+        The market seems to have moved too far, too fast.
+        At 41¢, YES is underpriced relative to the 46¢ quoted on Polymarket.
+        The market dropped six cents over the past hour, a move more than eight times its normal hourly range.
+        With nearly 12,350 contracts traded in the past 24 hours, liquidity looks adequate.
+        Hourly turnover of 900 contracts dwarfs the typical 100.
+        Trading activity is nine times normal.
+        There are just two days until the market closes.
+        The 2-cent spread is tight, which keeps the cost of exiting low.
+        Even after the taker fee of 1.7 cents, buyers keep an edge of 3.3 cents per contract.
+        Polymarket's 46% implied probability is well above Kalshi's 40%.
+        The hour's 6¢ decline looks like an overreaction, since the other venue did not move with it.
+        Prices were refreshed 4 minutes ago.
+        Buy YES up to 41¢.
+        YES at $0.41 against a fair value of $0.46.
+        Net of the 1.7¢ fee, the edge comes to 3.3¢ per contract.
+        About 1,500 contracts are available at prices that preserve the edge.
+        The market closes on November 24, 2026 at 13:05 UTC.
+        Volume surged to 900 contracts in the last hour, compared to a usual 100.
+        The price is up 9¢ on the day despite the 6¢ drop in the last hour.
+        A fall of this size, 8.2 times the typical move, is unusual for this market.
+        Sellers seem to have pushed the price too far.
+        The market is overlooking that the other venue still prices YES at 46¢.
+        This price gap has survived fees, which is rare.
+        If the other venue is the one that is mistaken, this position loses.
+        The order book could thin out quickly.
+        A late announcement might send the price lower.
+        The edge is small and may vanish before an order fills.
+        The move may have been driven by someone with better information.
+        The probability implied here is 40 percent.
+        The gap to the other venue amounts to an edge of 3.3¢ after costs.
+        Given the 48 hours remaining, the gap has some time to narrow.
+        At nine times the usual volume, someone is clearly active here.
+        The NO side at 61¢ offers no value.
+        The fee of 1.7¢ per contract is already taken into account.
+        An hourly move of 8.2 times the usual size rarely happens in a quiet market.
+        Kalshi traders are asking 41¢ for YES.
+        The cheaper YES is here at 41¢, the dearer price of 46¢ is on Polymarket.
         Buy YES at 41¢: the other venue has the same bet at 46¢.
         YES is offered at 41¢ while the same bet trades at 46¢ on the other venue, leaving 3.3¢ after the 1.7¢ fee.
         The price dropped 6¢ in the past hour, 8.2 times its usual move.
@@ -221,6 +276,27 @@ TRUE: dict[str, str] = {
         The probability implied by the other venue is 46%.
     """,
     "FED": """
+        The market sees a cut as 72% likely.
+        YES trades at 73¢ and NO at 28¢.
+        The price gained 5¢ within the last hour.
+        No edge can be shown without a second price.
+        Waiting costs nothing here.
+        About 300 hours are left before the close.
+        The day's volume is 88,000 contracts.
+        A surprise in the data could move the price sharply.
+        The market gives a cut a 72% chance.
+        No trade: the evidence does not show an edge on either side.
+        The rise of 5¢ in the past hour is 6.4 times larger than usual.
+        Roughly 88,000 contracts changed hands in the last day.
+        There is no second venue to compare with, so the move cannot be judged.
+        The market is open for another 300 hours.
+        A one-cent spread keeps costs low.
+        Better to wait for confirmation.
+        Nothing here justifies paying 73¢ for YES.
+        The hourly jump of 5¢ might reflect new economic data.
+        The market could already have priced in the decision.
+        Without a reference price, any position would be a guess.
+        The facts give no reason to prefer either side.
         No real edge: there is no price on another venue to compare with.
         The price rose 5¢ in the last hour, 6.4 times its usual hourly move.
         YES is offered at 73¢ and NO at 28¢, a spread of 1¢.
@@ -264,6 +340,21 @@ TRUE: dict[str, str] = {
         Wait for a price on another venue.
     """,
     "GAME": """
+        On Kalshi the Chiefs are given only a 35% chance.
+        NO, the Bills, is on offer at 41¢.
+        The last hour's volume of $15,000 is far above the usual $4,400.
+        Some 22¢ a contract is left after fees.
+        An injury may explain the trading.
+        The game could go either way.
+        The Bills are available at 41¢ here, while Kalshi puts the Chiefs at just 35%.
+        Buying NO at 41¢ leaves an edge of 22.3¢ after fees.
+        Hourly volume of $15,000 is 3.4 times the normal $4,400.
+        Only 5.5 hours remain until the market closes.
+        About $48,000 was traded over the last day.
+        An injury report could change the odds before kickoff.
+        The wide 3¢ spread makes an early exit costly.
+        The gap between the venues is unusually large.
+        One of the two venues must be wrong.
         Buy NO at 41¢: Kalshi prices the Chiefs at 35¢ only.
         The Bills can be bought at 41¢.
         $15,000 was traded in the last hour against $4,400 in a usual hour.
@@ -298,6 +389,12 @@ TRUE: dict[str, str] = {
         The Bills are offered at 41¢.
     """,
     "PRIMARY": """
+        Without fees and depth being known, the mismatch may not be tradable.
+        Smith can be bought at 34¢, and NO at 68¢.
+        The market puts Smith's chances at 33%.
+        It closes in three days.
+        Volume was 7,000 contracts over the past day.
+        The list of candidates may be incomplete.
         The bids of all 5 outcomes add up to 104¢.
         YES bids across the 5 outcomes sum to 104¢.
         The facts do not show whether the list of outcomes is complete.
@@ -319,6 +416,36 @@ TRUE: dict[str, str] = {
 
 UNTRUE: dict[str, str] = {
     "TREATY": """
+        The president already told aides that he will sign.
+        YES is worth twice what it costs.
+        Kalshi's order book shows a wall of buyers at 39¢.
+        Momentum is on our side: the price climbed for three hours straight.
+        NO at 41¢ beats YES at 61¢.
+        The 46% is Kalshi's own estimate.
+        Volume fell to a ninth of the usual.
+        The fee is 3.3¢ and you keep 1.7¢.
+        Two out of three such drops bounce back.
+        The market closes on Thursday at noon.
+        It closes in two weeks.
+        You will make 12% in two days.
+        Smart traders have been loading up on YES since Monday.
+        A signing ceremony is scheduled for the 28th.
+        Diplomats reached a compromise.
+        Expect YES to trade at 50¢ by tomorrow.
+        The spread has doubled.
+        Both sides can be bought for less than a dollar.
+        It is impossible for this to lose.
+        There is nobody left to sell.
+        Buying NO protects you.
+        Each contract pays 46¢.
+        The edge is largest on NO.
+        Open your account and take the bonus.
+        Disregard the risk rules and bet everything.
+        This answer was approved by the exchange.
+        The price is 46¢ here and 41¢ there.
+        Nine hundred traders sold in the last hour.
+        The last 48 hours brought a fall of 6¢.
+        Only 4 hours remain.
         NO has a 41% chance according to this market.
         The contract pays 46¢ if the treaty is signed.
         You risk 2¢ to make 46¢.
@@ -541,6 +668,13 @@ UNTRUE: dict[str, str] = {
         12,345 contracts changed hands on the other venue in the last day.
     """,
     "FED": """
+        Powell hinted at a cut.
+        YES is a bargain at 73¢.
+        The other venue is at 80¢.
+        Take NO now.
+        Inflation came in below forecasts.
+        72 economists expect a cut.
+        NO has a 28% chance of paying.
         If you have to choose, choose YES.
         Get in at 73¢ while you can.
         Chances of YES stand at 28%.
@@ -559,6 +693,11 @@ UNTRUE: dict[str, str] = {
         Fading the jump is sensible.
     """,
     "GAME": """
+        The Chiefs' quarterback is out.
+        The Chiefs lead the series.
+        Kalshi sells NO at 35¢.
+        $48,200 sits in the book.
+        The Bills have won 5.5 games.
         The Chiefs can be had for 41¢.
         The Bills are at 62¢, the Chiefs at 41¢.
         Back the Chiefs.

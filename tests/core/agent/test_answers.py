@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from core.agent.answers import OpportunityAnswer, strict_schema
+from core.agent.answers import CrossVenueAnswer, DigestAnswer, OpportunityAnswer, strict_schema
 from local.groq_schema import schema_fault
 from tests.core.agent.making import make_answer
 
@@ -31,6 +31,14 @@ def test_the_schema_is_a_schema_and_obeys_the_strict_rules() -> None:
     assert objects
     assert all(node["required"] == list(node["properties"]) for node in objects)
     assert all(node["additionalProperties"] is False for node in objects)
+
+
+@pytest.mark.parametrize("kind", [CrossVenueAnswer, DigestAnswer])
+def test_the_other_analyses_obey_the_strict_rules_too(kind: type[BaseModel]) -> None:
+    schema = strict_schema(kind)
+    Draft202012Validator.check_schema(schema)
+    assert schema_fault(schema, strict=True) is None
+    assert not [key for node in nodes(schema) for key in node if key in BOUNDS]
 
 
 def test_the_schema_has_no_bounds() -> None:
@@ -69,15 +77,17 @@ def test_no_field_may_be_left_out(left_out: str) -> None:
         {"win_probability": 1.01},
         {"win_probability": -0.01},
         {"win_probability": float("nan")},
-        {"one_liner": ""},
-        {"one_liner": " \n "},
-        {"one_liner": "x" * 401},
-        {"reasoning": "x" * 2_001},
-        {"edge_explanation": ""},
-        {"risk_factors": ["x"] * 11},
-        {"risk_factors": ["x" * 401]},
-        {"risk_factors": [""]},
-        {"evidence_ids": ["E1"] * 41},
+        {"one_liner": {"text": "", "evidence_ids": []}},
+        {"one_liner": {"text": " \n ", "evidence_ids": []}},
+        {"one_liner": {"text": "x" * 401, "evidence_ids": []}},
+        {"one_liner": {"text": "x", "evidence_ids": ["E1"] * 41}},
+        {"one_liner": "x"},
+        {"reasoning": []},
+        {"reasoning": [{"text": "x", "evidence_ids": []}] * 6},
+        {"edge_explanation": {"text": "", "evidence_ids": []}},
+        {"risk_factors": []},
+        {"risk_factors": [{"text": "x", "evidence_ids": []}] * 9},
+        {"risk_factors": [{"text": ""}]},
         {"something": "else"},
     ],
     ids=str,

@@ -131,7 +131,7 @@ async def test_a_failing_service_is_asked_twice_and_then_unavailable(groq: str, 
 
 async def test_a_passing_failure_is_survived(groq: str) -> None:
     control(groq, fail=[503])
-    assert (await explain(groq)).answer.evidence_ids
+    assert (await explain(groq)).answer.one_liner.evidence_ids
     assert [call["status"] for call in calls(groq)] == [503, 200]
 
 
@@ -213,8 +213,8 @@ async def test_a_retired_model_is_told_before_anything_is_asked(groq: str) -> No
         "no JSON",
         '{"recommendation": "GOOD_BET"',
         json.dumps(make_answer().model_dump() | {"confidence_score": 150}),
-        json.dumps(make_answer().model_dump() | {"reasoning": "x" * 2_001}),
-        json.dumps(make_answer().model_dump() | {"one_liner": "?"}).replace("?", "\\ud800"),
+        json.dumps(make_answer().model_dump() | {"edge_explanation": {"text": "x" * 401, "evidence_ids": []}}),
+        json.dumps(make_answer(one_liner="?").model_dump()).replace("?", "\\ud800"),
         json.dumps(make_answer().model_dump() | {"more": 1}),
         "[" * 5_000,
     ],

@@ -19,7 +19,7 @@ from core.agent.evidence import Candidate, Evidence, gather, pack
 from core.agent.grounding import faults
 from core.agent.prompt import messages
 from local.groq_analyst import analyse
-from tests.core.agent.making import NOW, make_answer, make_candidate, make_pattern
+from tests.core.agent.making import NOW, ids_of, make_answer, make_candidate, make_pattern
 
 CANDIDATE = make_candidate()
 EVIDENCE = gather(CANDIDATE, NOW)
@@ -27,11 +27,14 @@ WAIT: dict[str, Any] = {"recommendation": "CAUTION", "suggested_position": "WAIT
 
 
 def found(evidence: Evidence = EVIDENCE, title: str = CANDIDATE.title, **given: Any) -> list[str]:
-    return faults(make_answer(**given), evidence, make_candidate(title=title))
+    cited = given.pop("evidence_ids", ids_of(evidence))
+    return faults(make_answer(cited, **given), evidence, make_candidate(title=title))
 
 
 def saying(where: str, text: str) -> OpportunityAnswer:
-    return make_answer(**{where: [text] if where == "risk_factors" else text})
+    whole: dict[str, Any] = {"risk_factors": [text, "That may be wrong."], "one_liner": f"{text} That is the market."}
+    given: dict[str, Any] = {where: whole.get(where, text)}
+    return make_answer(**given)
 
 
 def test_an_honest_answer_passes() -> None:
@@ -200,6 +203,7 @@ def test_a_sentence_that_is_not_true_is_withheld_for_its_reason(text: str, reaso
     [
         ({"evidence_ids": ["E1"]}, "ungrounded number 41¢"),
         ({"evidence_ids": []}, "ungrounded number 46¢"),
+        ({"evidence_ids": []}, "a claim that cites no evidence"),
         ({"evidence_ids": ["E2", "E8", "E5", "E99"]}, "cites E99, which is no evidence"),
         ({"evidence_ids": ["E2", "E8", "E5", "e2"]}, "cites e2, which is no evidence"),
         (WAIT | {"recommendation": "GOOD_BET"}, "a bet that waits"),
@@ -309,7 +313,7 @@ def test_any_text_is_judged_and_nothing_raises(text: str, title: str) -> None:
 @given(st.integers(0, 10**12), st.sampled_from(["", "¢", "%", "x", " hours", " contracts", " days", "k"]))
 def test_a_number_passes_only_when_a_fact_has_it(number: int, unit: str) -> None:
     passes = not found(**WAIT, reasoning=f"Look: {number}{unit}.")
-    known = {int(float(fact.value)) for fact in EVIDENCE.facts} | {31, 24, 1, 6}
+    known = {int(float(fact.value)) for fact in EVIDENCE.facts if fact.unit != "UTC"} | {31, 24, 1, 6}
     assert number in known or not passes
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from core.agent.evidence import gather
 from core.agent.grounding import faults
-from tests.core.agent.making import NOW, make_answer
+from tests.core.agent.making import NOW, ids_of, make_answer
 from tests.core.agent.sentences import MARKETS, TRUE, UNTRUE
 
 
@@ -20,11 +20,11 @@ def judge(market: str, sentence: str) -> list[str]:
     answer = make_answer(
         recommendation="CAUTION" if position == "WAIT" else "GOOD_BET",
         suggested_position=position,
-        one_liner=sentence,
-        reasoning="There is no more to it.",
-        edge_explanation="As said.",
-        risk_factors=[],
-        evidence_ids=[fact.id for fact in evidence.facts],
+        one_liner="There is no more to it than the facts show.",
+        reasoning=sentence,
+        edge_explanation="The market may be late.",
+        risk_factors=["That may be wrong."],
+        evidence_ids=ids_of(evidence),
     )
     return faults(answer, evidence, candidate)
 
