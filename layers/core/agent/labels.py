@@ -30,6 +30,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "outcomes": ("outcomes with a bid", ""),
     "ladder_edge_cents": ("how far YES is offered below the bid for a bet that implies it", "¢"),
     "settled_rate_pct": ("share of markets of this kind and price that settled YES", "%"),
+    "settled_events": ("events of that kind and price that were measured", ""),
     "fair_cents": ("price of the same bet on the other venue", "¢"),
     "other_yes_ask_cents": ("YES ask on the other venue", "¢"),
     "other_no_ask_cents": ("NO ask on the other venue", "¢"),

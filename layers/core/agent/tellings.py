@@ -82,6 +82,7 @@ TELLINGS = {
     "outcomes": _telling("outcomes", also="bids sum yes here"),
     "ladder_edge_cents": _telling("ladder", also="yes offer bids price here each left"),
     "settled_rate_pct": _telling("settled", also="here yes"),
+    "settled_events": _telling("settled|setups", also="here yes"),
     "fair_cents": _telling("other|fair", also="buyer price chance level quote sees worth yes if"),
     "other_yes_ask_cents": _telling("other", "yes", "pay|offer|buyer", also="price quote level if"),
     "other_no_ask_cents": _telling("other", "no", also="pay offer buyer price quote level if"),
