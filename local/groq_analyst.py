@@ -98,9 +98,13 @@ class Evidence:
 
     @classmethod
     def parse(cls, messages: Sequence[Json]) -> "Evidence | None":
-        """What the last user message holds between its evidence lines; None if that is missing, broken or twofold."""
+        """What the last user message with evidence lines holds between them; None if missing, broken or twofold.
+
+        After it only faults of an answer may have been told.
+        """
         users = [message for message in messages if message.get("role") == "user"]
-        blocks = _BLOCK.findall(content_text(users[-1])) if users else []
+        found = [blocks for message in users if (blocks := _BLOCK.findall(content_text(message)))]
+        blocks = found[-1] if found else []
         if len(blocks) != 1:
             return None
         try:

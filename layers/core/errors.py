@@ -8,7 +8,7 @@ OddWonsError
 │   ├── MailDown              a mail could not be handed over
 │   ├── StripeError           Stripe did not answer usefully: StripeDown, StripeRefuses
 │   └── AnalystError          the model's service or its answer: AnalystUnavailable (AnalystBusy),
-│                             AnswerRejected
+│                             AnswerRejected, BudgetSpent
 ├── JobError                  JobFailed, JobOverlap, UnknownJob
 └── RequestError              the caller's: BadRequest, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, TooMany
 """
@@ -84,6 +84,10 @@ class AnalystBusy(AnalystUnavailable):
     def __init__(self, message: str, wait_s: float) -> None:
         super().__init__(message)
         self.wait_s = wait_s
+
+
+class BudgetSpent(AnalystError):
+    """The call that was to be made could cost more than is left; the message says of what."""
 
 
 class AnswerRejected(AnalystError):

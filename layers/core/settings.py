@@ -136,6 +136,7 @@ class CollectSettings(Settings):
     history_days: int = Field(default=90, ge=4, le=3_650, description="of the compact history")
     pattern_days: int = Field(default=30, ge=1, le=3_650)
     withheld_days: int = Field(default=30, ge=1, le=3_650)
+    ai_call_days: int = Field(default=90, ge=2, le=3_650, description="of calls to the analyst and what they cost")
     arbitrage_days: int = Field(default=90, ge=1, le=3_650)
     digest_days: int = Field(default=365, ge=1, le=36_500)
     job_run_days: int = Field(default=90, ge=1, le=3_650)
@@ -175,7 +176,6 @@ class AnalyzeSettings(CollectSettings):
     ai_deep_per_run: int = Field(default=1, ge=0, le=100, description="deep analyses of a run's best insights")
     ai_requests_per_run: int = Field(default=20, ge=1, le=1_000)
     ai_requests_wait_s: int = Field(default=86_400, ge=60, description="after which a request is given up")
-    ai_call_days: int = Field(default=90, ge=2, le=3_650, description="for which calls and their cost are kept")
     max_quote_age_s: float = Field(default=1_800.0, gt=0, le=86_400)
     analyze_score_threshold: int = Field(default=50, ge=0, le=100)
     analyze_score_margin: int = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ Messages = Sequence[Mapping[str, str]]
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 8.0
 _LONGEST_PAUSE_S = 86_400.0  # no limit of Groq's spans more than a day
+_LAST_CALL_S = 30.0  # before the end, no call begins that could need longer
 _TEMPLATE_TOKENS = 500  # what the service puts around the messages, at most
 _REFUSED_FOR_ITSELF = (400, 413, 422)  # must not stop the others: it would come first again in the next run
 _ON_DEMAND = "on_demand"
@@ -60,13 +62,14 @@ class _Call:
 
 
 class Analyst:
-    """One model. `leave_by`: the time of time.monotonic after which no call begins; None waits for as long as told."""
+    """One model. `end_by`: the time of time.monotonic by which calls end; None waits for as long as told."""
 
-    def __init__(self, client: AsyncGroq, model: str, settings: AnalyzeSettings, leave_by: float | None) -> None:
+    def __init__(self, client: AsyncGroq, model: str, settings: AnalyzeSettings, end_by: float | None) -> None:
         self.model = model
         self._client = client
         self._settings = settings
-        self._leave_by = leave_by
+        self._end_by = end_by
+        self._leave_by = None if end_by is None else end_by - min(settings.ai_timeout_s, _LAST_CALL_S)
         self._paces: dict[str, Pace] = defaultdict(lambda: Pace(settings.ai_requests_per_minute))
         self._forecast = Forecast()
         self._away: AnalystUnavailable | None = None
@@ -95,28 +98,30 @@ class Analyst:
             answer, call.said, call.model, call.prompt_tokens, call.cached_tokens, call.completion_tokens, cost
         )
 
-    def most_usd(self, kind: type[BaseModel], name: str, messages: Messages) -> Decimal:
-        """What the call costs at most: no token is shorter than a byte."""
-        prompt_bytes = sum(len(message["content"].encode()) for message in messages) + _TEMPLATE_TOKENS
-        return cost_usd(
-            self.model, prompt_bytes + _schema_bytes(kind, name), 0, self._settings.ai_max_completion_tokens
-        )
+    def most(self, kind: type[BaseModel], name: str, messages: Messages) -> tuple[Decimal, int]:
+        """(dollars, tokens) that the call takes at most: no token is shorter than a byte."""
+        prompt_bytes = sum(len(message["content"].encode()) for message in messages)
+        prompt_tokens = prompt_bytes + _schema_bytes(kind, name) + _TEMPLATE_TOKENS
+        completion_tokens = self._settings.ai_max_completion_tokens
+        return cost_usd(self.model, prompt_tokens, 0, completion_tokens), prompt_tokens + completion_tokens
 
     async def _paced(self, response_format: Mapping[str, Any], messages: Messages) -> _Call:
         """Tries until it is answered, refused, or out of attempts or time. Each try waits for the limits."""
         import groq
 
         chars = sum(len(message["content"]) for message in messages)
-        tier, failed, busy = self._settings.ai_service_tier, 0, 0
+        tier: str = self._settings.ai_service_tier
+        failed = busy = 0
         while True:
             pace, expected = self._paces[tier], self._forecast.tokens(chars)
             await pace.take(expected, self._leave_by)
             used, headers = expected, None  # of a call without an answer we do not know what it used
+            timeout_s = self._timeout_s()
             try:
                 if self._away is not None:
                     used = 0.0
                     raise self._away
-                async with asyncio.timeout(self._settings.ai_timeout_s):
+                async with asyncio.timeout(timeout_s):
                     raw = await self._create(response_format, messages, tier)
                     headers = raw.headers
                     call = _read(await raw.parse())
@@ -124,7 +129,7 @@ class Analyst:
                 used = call.prompt_tokens - call.cached_tokens + call.completion_tokens
                 return call
             except TimeoutError as error:
-                raise AnalystUnavailable(f"groq: no answer in {self._settings.ai_timeout_s:g} s") from error
+                raise AnalystUnavailable(f"groq: no answer in {timeout_s:.3g} s") from error
             except groq.APIStatusError as error:
                 used, headers = 0.0, error.response.headers
                 if error.status_code == 498 and tier != _ON_DEMAND:
@@ -156,13 +161,17 @@ class Analyst:
             **cast("Any", {} if tier == _ON_DEMAND else {"service_tier": tier}),
         )
 
+    def _timeout_s(self) -> float:
+        longest: float = self._settings.ai_timeout_s
+        return longest if self._end_by is None else min(longest, self._end_by - time.monotonic())
+
     def _wait_as_told(self, pace: Pace, error: APIStatusError, times: int) -> None:
         """All calls of the tier wait, not this one alone: the others would be refused as well."""
         told_s = retry_after_s(error.response.headers, datetime.now(UTC))
         wait_s = min(_wait_s(times) if told_s is None else told_s, _LONGEST_PAUSE_S)
         if times >= self._settings.ai_busy_attempts:
             raise AnalystBusy(self._said(error), wait_s) from error
-        pace.pause(wait_s)
+        pace.pause(wait_s, self._said(error))
 
     async def _back_off(self, error: Exception, times: int) -> None:
         if times >= self._settings.ai_attempts:
@@ -214,7 +223,7 @@ def _read(completion: Any) -> _Call:
 
 @asynccontextmanager
 async def open_analyst(
-    settings: AnalyzeSettings, model: str | None = None, leave_by: float | None = None
+    settings: AnalyzeSettings, model: str | None = None, end_by: float | None = None
 ) -> AsyncIterator[Analyst]:
     """Raises ConfigError without a key or with a model that cannot be used. `model`: AI_MODEL where it is None."""
     chosen = resolve_model(settings.ai_model if model is None else model)
@@ -228,4 +237,4 @@ async def open_analyst(
     async with AsyncGroq(
         api_key=key, base_url=settings.groq_base_url, timeout=settings.ai_timeout_s, max_retries=0
     ) as client:
-        yield Analyst(client, chosen, settings, leave_by)
+        yield Analyst(client, chosen, settings, end_by)

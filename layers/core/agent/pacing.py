@@ -59,6 +59,7 @@ class Pace:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _not_before: float = 0.0
+    _pause_reason: str = ""
     _is_told: bool = False
     _calls: int = 0
     _expected: float = 0.0
@@ -76,7 +77,8 @@ class Pace:
                 now = time.monotonic()
                 wait_s = self._seconds_until(tokens, now)
                 if leave_by is not None and now + wait_s > leave_by:
-                    raise AnalystBusy(f"groq: its limits allow the next call in {wait_s:.0f} s", wait_s)
+                    why = self._pause_reason if self._not_before > now else "groq: at its limits"
+                    raise AnalystBusy(f"{why} (next call in {wait_s:.0f} s)", wait_s)
                 if wait_s == 0 and (self._is_told or self._calls == 0):
                     break
                 await self._change(wait_s or (None if leave_by is None else leave_by - now))
@@ -98,9 +100,11 @@ class Pace:
             self._is_told = True
         self._changed.set()
 
-    def pause(self, seconds: float) -> None:
-        """No call for so long: the service said so."""
-        self._not_before = max(self._not_before, time.monotonic() + seconds)
+    def pause(self, seconds: float, reason: str) -> None:
+        """No call for so long: the service said so, in these words."""
+        until = time.monotonic() + seconds
+        if until > self._not_before:
+            self._not_before, self._pause_reason = until, reason
         self._changed.set()
 
     async def _change(self, most_s: float | None) -> None:

@@ -55,7 +55,7 @@ async def test_what_is_left_by_the_headers_may_be_used_at_once_and_no_more() -> 
     pace = await told(tokens=(6_000, 900))
     await pace.take(500, soon())
     await pace.take(400, soon())
-    with pytest.raises(AnalystBusy, match="allow the next call") as busy:
+    with pytest.raises(AnalystBusy, match="at its limits") as busy:
         await pace.take(50, soon())
     assert 0.3 < busy.value.wait_s <= 0.5, "50 tokens of 100 a second"
 
@@ -102,9 +102,9 @@ async def test_a_call_larger_than_the_limit_is_made_when_the_bucket_is_full() ->
 
 async def test_a_pause_holds_all_and_a_shorter_one_does_not_end_it() -> None:
     pace = await told()
-    pace.pause(40)
-    pace.pause(1)
-    with pytest.raises(AnalystBusy) as busy:
+    pace.pause(40, "told so")
+    pace.pause(1, "told again")
+    with pytest.raises(AnalystBusy, match="told so") as busy:
         await pace.take(1, soon())
     assert 39 < busy.value.wait_s <= 40
 
