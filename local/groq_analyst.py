@@ -422,3 +422,15 @@ def analyse(messages: Sequence[Json]) -> Json:
         "time_sensitivity": _urgency(evidence, view),
     }
     return answer | {"evidence_ids": evidence.cited}
+
+
+def argue(messages: Sequence[Json]) -> Json:
+    """A case: what the facts are, in words that take no side."""
+    evidence = Evidence.parse(messages)
+    if evidence is None:
+        return {"argument": "No evidence was given.", "points": [], "evidence_ids": []}
+    offered = evidence.say("argument", *_SIGNS["general"])
+    closing = evidence.say("closing", "the market closes in {hours_to_close}")
+    points = [f"{_capital(closing)}."] if closing else []
+    argument = f"{_capital(offered)}." if offered else "The facts carry no case."
+    return {"argument": argument, "points": points, "evidence_ids": evidence.cited}

@@ -51,7 +51,7 @@ async def explain(
         async with open_calls(run, "insights") as calls:
             if not selected:
                 return {"published": 0, "note": "nothing was selected"}
-            return await _explain_all(run, calls, await _candidates(run, selected, markets, fair, rates))
+            return await _explain_all(run, calls, await candidates_of(run, selected, markets, fair, rates))
     except (ConfigError, AnalystUnavailable) as error:
         log.error("analyst unavailable", extra={"error": str(error)})
         return {"published": 0, "not_published": {_LEFT: len(selected)}, "error": str(error)}
@@ -138,7 +138,7 @@ async def _explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Sequ
     return said | ({"error": error} if error else {})
 
 
-async def _candidates(
+async def candidates_of(
     run: Run[AnalyzeSettings],
     selected: Sequence[Pattern],
     markets: Sequence[OpenMarket],

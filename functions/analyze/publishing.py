@@ -18,7 +18,7 @@ from core.queries import spending
 from core.venues.fields import digest_of
 
 _CANDIDATE = TypeAdapter(Candidate)
-_UNCALIBRATED = "unproven: the model's own number, not calibrated on outcomes (n = 0)"
+UNCALIBRATED = "unproven: the model's own number, not calibrated on outcomes (n = 0)"
 _LIFE = {
     "ACT_NOW": timedelta(hours=2),
     "HOURS": timedelta(hours=6),
@@ -89,7 +89,7 @@ def make_insight(
         "category": pattern.category,
         "ai_recommendation": answer.recommendation,
         "confidence_score": Decimal(answer.confidence_score),
-        "confidence_basis": _UNCALIBRATED,
+        "confidence_basis": UNCALIBRATED,
         "win_probability": None,  # until outcomes calibrate it; the model's own stays in `answer`
         "one_liner": answer.one_liner,
         "reasoning": answer.reasoning,

@@ -163,7 +163,9 @@ class Analyst:
 
     def _timeout_s(self) -> float:
         longest: float = self._settings.ai_timeout_s
-        return longest if self._end_by is None else min(longest, self._end_by - time.monotonic())
+        if self._end_by is not None:
+            longest = min(longest, self._end_by - time.monotonic())
+        return longest
 
     def _wait_as_told(self, pace: Pace, error: APIStatusError, times: int) -> None:
         """All calls of the tier wait, not this one alone: the others would be refused as well."""
