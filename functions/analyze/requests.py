@@ -52,25 +52,24 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         too_old = run.now - timedelta(seconds=settings.ai_requests_wait_s)
         given_up = await asking.give_up(connection, too_old, run.now)
         waiting = await asking.take_waiting(connection, settings.ai_requests_per_run)
-    outcomes = Counter({"given up": given_up} if given_up else {})
-    said: dict[str, Any] = {"answered": 0, "not_answered": outcomes}
-    if not waiting:
-        return said
-    try:
-        if not settings.ai_analysis_enabled:
-            outcomes["AI_ANALYSIS_ENABLED is false"] += len(waiting)
-            return said
-        error = await _answer_all(run, waiting, outcomes)
-        said["answered"] = outcomes.pop("answered", 0)
-        return said | ({"error": error} if error else {})
-    finally:
-        async with run.transaction() as connection:
-            await asking.put_back(connection, [one.id for one in waiting])
-        await run.cache.drop(*CACHE_GROUPS)
+    outcomes = Counter({"given up": given_up})
+    error = None
+    if waiting:
+        try:
+            error = await _answer_all(run, waiting, outcomes)
+        finally:
+            async with run.transaction() as connection:
+                await asking.put_back(connection, [one.id for one in waiting])
+            await run.cache.drop(*CACHE_GROUPS)
+    said: dict[str, Any] = {"answered": outcomes.pop("answered", 0), "not_answered": dict(+outcomes)}
+    return said | ({"error": error} if error else {})
 
 
 async def _answer_all(run: Run[AnalyzeSettings], waiting: Sequence[Waiting], outcomes: Counter[str]) -> str | None:
     """The operator's line where the analyst is away."""
+    if not run.settings.ai_analysis_enabled:
+        outcomes["AI_ANALYSIS_ENABLED is false"] += len(waiting)
+        return None
     questions = await _questions(run, waiting, outcomes)
     parts: tuple[tuple[Part, bool], ...] = (("requests", False), ("deep", True))
     for part, is_own in parts:

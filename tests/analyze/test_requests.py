@@ -41,7 +41,7 @@ async def store(run: Run[AnalyzeSettings], *market_ids: str, status: str = "open
             [(market_id, at) for market_id in market_ids],
         )
         await connection.execute(
-            "INSERT INTO venue_sweeps (platform, swept_at) VALUES ('kalshi', $1) "
+            "INSERT INTO venue_sweeps (platform, swept_at, markets) VALUES ('kalshi', $1, 1) "
             "ON CONFLICT (platform) DO UPDATE SET swept_at = $1",
             at,
         )
@@ -101,14 +101,12 @@ async def test_without_requests_nothing_is_asked_nor_a_key_needed(make_run: Make
     assert outside.calls() == []
 
 
-@pytest.mark.parametrize("bad", [0, 2, 4], ids=["bull", "bear", "judge"])
-async def test_what_fails_the_wall_in_any_of_the_three_is_withheld_as_a_whole(
-    make_run: MakeRun, outside: Outside, bad: int
+@pytest.mark.parametrize("bad", ["case", "judge"])
+async def test_what_fails_the_wall_in_a_case_or_the_judgement_is_withheld_as_a_whole(
+    make_run: MakeRun, outside: Outside, bad: str
 ) -> None:
     good, wrong = json.dumps(CASE), json.dumps(CASE | {"argument": "A 99.7% chance!"})
-    # One after another: of two cases under way at once the answers could be swapped.
-    answers = {0: [wrong, good, wrong], 2: [good, wrong, wrong], 4: [good, good, "{}", "{}"]}[bad]
-    outside.plan_groq(answers=answers)
+    outside.plan_groq(answers=[wrong] * 4 if bad == "case" else [good, good, "{}", "{}"])
     run = await make_run("requests", NOW, **outside.settings())
     await store(run, "A")
     async with run.transaction() as connection:
@@ -119,7 +117,7 @@ async def test_what_fails_the_wall_in_any_of_the_three_is_withheld_as_a_whole(
         )
     asked = await ask(run, "ann", "A")
     said = await requests.run(run)
-    reason = "no valid answer" if bad == 4 else "not grounded"
+    reason = "no valid answer" if bad == "judge" else "not grounded"
     assert said == {"answered": 0, "not_answered": {reason: 1}}
     found = await stored(run, asked)
     assert (found["status"], found["reason"], found["result"]) == ("withheld", reason, None)
@@ -174,7 +172,7 @@ async def test_requests_have_a_share_of_the_budget_and_the_regular_run_keeps_its
         ({"groq_api_key": None}, "environment: GROQ_API_KEY"),
         ({"groq_api_key": "gsk_wrong"}, "groq: AuthenticationError"),
         ({"groq_base_url": "http://127.0.0.1:9"}, "groq: APIConnectionError"),
-        ({"ai_deep_model": "llama-3.3-70b-versatile"}, "environment: AI_MODEL"),
+        ({"ai_deep_model": "llama-3.3-70b-versatile"}, "environment: AI_DEEP_MODEL"),
     ],
 )
 async def test_without_its_analyst_requests_wait_and_the_operator_sees_one_line(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections import defaultdict
@@ -162,10 +163,8 @@ class Analyst:
         )
 
     def _timeout_s(self) -> float:
-        longest: float = self._settings.ai_timeout_s
-        if self._end_by is not None:
-            longest = min(longest, self._end_by - time.monotonic())
-        return longest
+        left_s = math.inf if self._end_by is None else self._end_by - time.monotonic()
+        return float(min(self._settings.ai_timeout_s, left_s))
 
     def _wait_as_told(self, pace: Pace, error: APIStatusError, times: int) -> None:
         """All calls of the tier wait, not this one alone: the others would be refused as well."""
@@ -227,8 +226,8 @@ def _read(completion: Any) -> _Call:
 async def open_analyst(
     settings: AnalyzeSettings, model: str | None = None, end_by: float | None = None
 ) -> AsyncIterator[Analyst]:
-    """Raises ConfigError without a key or with a model that cannot be used. `model`: AI_MODEL where it is None."""
-    chosen = resolve_model(settings.ai_model if model is None else model)
+    """Raises ConfigError without a key or with a model that cannot be used. `model`: AI_DEEP_MODEL's, else AI_MODEL."""
+    chosen = resolve_model(settings.ai_model) if model is None else resolve_model(model, "AI_DEEP_MODEL")
     key = settings.groq_api_key.get_secret_value().strip() if settings.groq_api_key else ""
     if not key:
         raise ConfigError("environment: GROQ_API_KEY: needed while AI_ANALYSIS_ENABLED is true")
