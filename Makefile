@@ -5,9 +5,10 @@ UV := $(BIN)/uv pip
 export PYTHONDONTWRITEBYTECODE = 1
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo run smoke rates reset test check bench match-report lock help
+.PHONY: demo run smoke rates replay costs reset test check bench match-report lock help
 help:
 	@echo "make demo · run · smoke [WORLD=dir] · rates · test · check · bench [ONLY=name]"
+	@echo "     replay ID=insight [AGAIN=1] · costs [DAYS=7], of DATABASE_URL"
 	@echo "     match-report PAIRS=file.csv · reset · lock"
 
 $(BIN)/uv: requirements/uv.txt
@@ -36,6 +37,12 @@ smoke: .venv/.local
 
 rates: .venv/.local
 	@exec $(BIN)/python -m local.rates
+
+replay: .venv/.local
+	@exec $(BIN)/python -m analyze.replay "$(ID)" $(if $(AGAIN),--again)
+
+costs: .venv/.local
+	@exec $(BIN)/python -m analyze.costs $(if $(DAYS),--days "$(DAYS)")
 
 reset: .venv/.local
 	@$(BIN)/python -m local.kit reset

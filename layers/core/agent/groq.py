@@ -164,7 +164,7 @@ class Analyst:
 
     def _timeout_s(self) -> float:
         left_s = math.inf if self._end_by is None else self._end_by - time.monotonic()
-        return float(min(self._settings.ai_timeout_s, left_s))
+        return min(self._settings.ai_timeout_s, left_s)
 
     def _wait_as_told(self, pace: Pace, error: APIStatusError, times: int) -> None:
         """All calls of the tier wait, not this one alone: the others would be refused as well."""
@@ -197,7 +197,7 @@ class Analyst:
 
 
 def _wait_s(times: int) -> float:
-    return min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (times - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
+    return min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** (times - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
 
 
 @cache

@@ -188,3 +188,17 @@ async def costs(connection: Connection, since: datetime, until: datetime) -> lis
         until,
     )
     return [dict(row) for row in rows]
+
+
+async def made_from(connection: Connection, insight_id: str) -> dict[str, Any] | None:
+    """An insight with all that it was made from; None where there is none of that id."""
+    row = await connection.fetchrow(
+        """
+        SELECT i.id::text, i.platform, i.market_id, i.market_title, i.created_at, i.status, i.inputs, i.evidence,
+               i.answer, i.net_edge_cents, i.model, i.prompt_version, p.system, p.first_used_at, i.prompt_tokens,
+               i.cached_tokens, i.completion_tokens, i.cost_usd
+        FROM ai_insights i LEFT JOIN ai_prompts p ON p.digest = i.prompt_digest WHERE i.id = $1::uuid
+        """,
+        insight_id,
+    )
+    return None if row is None else dict(row)
