@@ -23,7 +23,7 @@ WEIGHTS = next(iter(_package.glob("*.gguf")), None) if _package else None
 
 pytestmark = [
     pytest.mark.week,
-    pytest.mark.timeout(3_600),
+    pytest.mark.timeout(7_200),
     pytest.mark.skipif(_found[0] is None or WEIGHTS is None, reason="the small model is not here: make .venv/.model"),
 ]
 
@@ -39,6 +39,9 @@ def model() -> Iterator[str]:
     parameters.port = 0
     parameters.n_parallel = 1
     parameters.n_ctx = 8_192
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = (
+        1  # several wait for each other in spin loops
+    )
     server = xllamacpp.Server(parameters)
     yield server.listening_address
     del server
