@@ -6,6 +6,7 @@ import json
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from core.queries import asking
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 from tests.analyze.conftest import NOW, MakeRun, Outside, rows
+from tests.api.rows import insert_insight
 
 MODEL = "openai/gpt-oss-120b"
 CASE = {"argument": "The price fell 6¢ in the last hour.", "points": [], "evidence_ids": ["E4"]}
@@ -233,3 +235,20 @@ async def test_a_question_is_data(make_run: MakeRun, outside: Outside) -> None:
     judge = outside.calls()[-1]["messages"][-1]["content"]
     assert judge.count("</question>") == judge.count("</cases>") == 1
     assert len(judge) < 3_000
+
+
+async def test_the_best_insight_of_a_run_is_analysed_deeply_once_a_day(make_run: MakeRun, outside: Outside) -> None:
+    run = await make_run("analyze", NOW, **outside.settings())
+    await store(run, "A", "B")
+    async with run.transaction() as connection:
+        for market_id, score in (("A", Decimal(70)), ("B", Decimal(90))):
+            fields = {"platform": "kalshi", "market_id": market_id, "pattern_score": score}
+            await insert_insight(connection, market_id, NOW, **fields)
+        assert [await asking.insert_own(connection, NOW, most) for most in (0, 1)] == [0, 1], "the best first"
+    at = NOW + timedelta(minutes=5)
+    assert (await requests.run(replace(run, now=at, clock=lambda: at)))["answered"] == 1
+    async with run.transaction() as connection:
+        (told,) = await asking.done_since(connection, NOW, at, 20)
+        assert [await asking.insert_own(connection, NOW, 9) for _ in range(2)] == [1, 0], "the other one, once"
+    assert (told["market_id"], told["result"]["model"]) == ("B", f"stand-in:{MODEL}")
+    assert {call["part"] for call in await rows(run, "SELECT part FROM ai_calls")} == {"deep"}
