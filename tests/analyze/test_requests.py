@@ -242,7 +242,7 @@ async def test_the_best_insight_of_a_run_is_analysed_deeply_once_a_day(make_run:
     await store(run, "A", "B")
     async with run.transaction() as connection:
         for market_id, score in (("A", Decimal(70)), ("B", Decimal(90))):
-            fields = {"platform": "kalshi", "market_id": market_id, "pattern_score": score}
+            fields: dict[str, Any] = {"platform": "kalshi", "market_id": market_id, "pattern_score": score}
             await insert_insight(connection, market_id, NOW, **fields)
         assert [await asking.insert_own(connection, NOW, most) for most in (0, 1)] == [0, 1], "the best first"
     at = NOW + timedelta(minutes=5)
