@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -213,6 +214,33 @@ async def test_evidence_whose_answers_were_withheld_is_left_until_it_changes(
     moved = replace(MARKET, yes_price=Decimal("0.42"))
     assert "analysed before" not in str(await explaining.explain(later, [PATTERN], [moved], FAIR, {}))
     assert len(outside.calls()) > 2
+
+
+async def test_what_a_killed_run_was_answered_is_asked_once_more_stored_once_and_counted_twice(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    outside.plan_groq(answers=[answer(), answer()])
+    run = await make_run("analyze", NOW, **outside.settings())
+    await explain(run)
+    async with run.transaction() as connection:  # as a kill between the answer and its storing leaves it
+        await connection.execute("DELETE FROM ai_insights")
+        await connection.execute("UPDATE ai_calls SET outcome = 'answered'")
+    later = replace(run, now=NOW + timedelta(minutes=15))
+    assert (await explaining.explain(later, [PATTERN], [MARKET], FAIR, {}))["published"] == 1
+    assert len(outside.calls()) == 2
+    (insight,) = await rows(run, "SELECT * FROM ai_insights")
+    (spent,) = await rows(run, "SELECT sum(cost_usd) AS usd, count(*) AS calls FROM ai_calls")
+    assert (spent["calls"], spent["usd"] > insight["cost_usd"]) == (2, True)
+
+
+async def test_a_run_near_its_deadline_begins_no_call_and_leaves_the_rest(make_run: MakeRun, outside: Outside) -> None:
+    run = await make_run("analyze", NOW, **outside.settings())
+    said = await explain(replace(run, until=time.monotonic() + 40))
+    assert said["not_published"] == {"left for the next run": 1}
+    assert outside.calls() == []
+    outside.plan_groq(answers=[answer()])
+    late = replace(run, until=time.monotonic() + 80)
+    assert (await explaining.explain(late, [PATTERN], [MARKET], FAIR, {}))["published"] == 1
 
 
 async def test_a_pause_that_outlasts_the_run_is_kept_for_the_next_ones(make_run: MakeRun, outside: Outside) -> None:
