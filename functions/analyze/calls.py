@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
@@ -82,6 +82,7 @@ class Calls:
         self._name = f"{run.job.name} {run.now.isoformat()}"
         self._freed = asyncio.Condition()
         self._under_way = 0
+        self._pending: list[_Pending] = []
 
     async def judge(
         self, kind: type[A], name: str, messages: Messages, wall: Callable[[A], Sequence[str]], subject: Subject
@@ -154,19 +155,35 @@ class Calls:
             usd,
             tokens,
         )
+        mine = _Pending(wanted)
+        self._pending.append(mine)
         async with self._freed:
-            while True:
-                async with run.transaction() as connection:
-                    spent = await spending.spent_for(connection, midnight, self._name)
-                    refused = refusal(run.settings, self._part, spent, usd, tokens)
-                    if refused is None:
-                        call_id = await spending.insert_call(connection, wanted)
-                if refused is None:
-                    self._under_way += 1
-                    return call_id
-                if self._under_way == 0:
-                    raise BudgetSpent(refused)
-                await self._freed.wait()
+            # Those that came while another's transaction was under way are reserved together, in the next one.
+            while mine.call_id is None:
+                await self._reserve_pending(midnight)
+                if mine.call_id is None:
+                    if self._under_way == 0:
+                        self._pending.remove(mine)
+                        raise BudgetSpent(mine.refused)
+                    await self._freed.wait()
+        return mine.call_id
+
+    async def _reserve_pending(self, midnight: datetime) -> None:
+        reserved = []
+        async with self._run.transaction() as connection:
+            spent = await spending.spent_for(connection, midnight, self._name)
+            for one in self._pending:
+                wanted = one.wanted
+                one.refused = refusal(self._run.settings, self._part, spent, wanted.usd, wanted.tokens) or ""
+                if not one.refused:
+                    reserved.append((one, await spending.insert_call(connection, wanted)))
+                    spent = spent.plus(wanted)
+        for one, call_id in reserved:
+            one.call_id = call_id
+            self._pending.remove(one)
+        self._under_way += len(reserved)
+        if reserved:
+            self._freed.notify_all()  # some of them are waiting
 
     async def _settle(
         self, call_id: str, outcome: Outcome, cost: Decimal | None, reply: Reply[Any] | None = None
@@ -186,6 +203,15 @@ class Calls:
         until = self._run.clock() + timedelta(seconds=error.wait_s)
         async with self._run.transaction() as connection:
             await spending.upsert_pause(connection, self.model, until, str(error))
+
+
+@dataclass(eq=False, slots=True)
+class _Pending:
+    """A call that waits for its reservation, and why it was refused when last looked at."""
+
+    wanted: Wanted
+    call_id: str | None = None
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

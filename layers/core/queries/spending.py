@@ -42,6 +42,10 @@ class Spent:
     run_usd: Decimal
     tokens: int
 
+    def plus(self, call: Wanted) -> Spent:
+        usd = self.usd | {call.part: self.usd.get(call.part, Decimal(0)) + call.usd}
+        return Spent(usd, self.run_usd + call.usd, self.tokens + call.tokens)
+
 
 async def spent_for(connection: Connection, since: datetime, run: str) -> Spent:
     """Until the transaction's end nobody else is told: what is then reserved is reserved on what is true.
