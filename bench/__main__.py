@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, bundles, collecting, detection, disk, history, matching, rates, storage, traffic
+from bench import analyst, api, bundles, collecting, detection, disk, history, matching, rates, storage, traffic
 from bench.result import Result
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -49,6 +49,8 @@ BENCHES: dict[tuple[str, ...], Callable[[], Coroutine[None, None, list[Result]]]
         "match_increment_s",
         "match_increment_mb",
     ): matching.run,
+    ("analyst_vs_serial", "cost_per_500_usd"): analyst.speed,
+    ("analyst_limit_use",): analyst.limit_use,
     ("traffic_usd_month_20k", "traffic_usd_month_100k"): traffic.run,
 }
 

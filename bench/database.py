@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -22,19 +22,31 @@ HOUR = timedelta(hours=1)
 PRICES = (Decimal("0.4"), Decimal("0.6"))  # in turn, so that every run finds every quote changed
 
 
-@asynccontextmanager
-async def database() -> AsyncIterator[db.Connection]:
+@contextmanager
+def database_url() -> Iterator[str]:
     folder = DATA / "bench"
     with Kit(folder) as kit:
         server = postgres.start(folder / "postgres")
         postgres.drop_database(server, "bench")
         kit.environment["DATABASE_URL"] = url = postgres.create_database(server, "bench")
         kit.command(["-m", "alembic", "upgrade", "head"])
-        pool = await db.make_pool(Settings(database_url=SecretStr(url), database_timeout_s=600))
-        async with pool.acquire() as connection:
-            yield connection
-        await pool.close()
+        yield url
         postgres.drop_database(server, "bench")
+
+
+@asynccontextmanager
+async def database() -> AsyncIterator[db.Connection]:
+    with database_url() as url:
+        async with connected(url) as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[db.Connection]:
+    pool = await db.make_pool(Settings(database_url=SecretStr(url), database_timeout_s=600))
+    async with pool.acquire() as connection:
+        yield connection
+    await pool.close()
 
 
 def make_market(number: int, price: Decimal) -> Market:

@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from local.groq_analyst import analyse, content_text
+from local.groq_analyst import analyse, argue, content_text
 from local.groq_schema import is_valid, minimal_instance, schema_fault
 from local.upstash import serve
 
@@ -334,6 +334,8 @@ def compose(body: Json) -> str | None:
     except RecursionError:
         return None
     properties = schema.get("properties", {})
+    if isinstance(instance, dict) and {"argument", "points", "evidence_ids"} == properties.keys():
+        instance |= argue(body["messages"])
     if isinstance(instance, dict) and {"recommendation", "one_liner", "suggested_position"} <= properties.keys():
         for name, value in analyse(body["messages"]).items():
             rule = properties.get(name)

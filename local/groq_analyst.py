@@ -104,9 +104,13 @@ class Evidence:
 
     @classmethod
     def parse(cls, messages: Sequence[Json]) -> "Evidence | None":
-        """What the last user message holds between its evidence lines; None if that is missing, broken or twofold."""
+        """What the last user message with evidence lines holds between them; None if missing, broken or twofold.
+
+        After it only faults of an answer may have been told.
+        """
         users = [message for message in messages if message.get("role") == "user"]
-        blocks = _BLOCK.findall(content_text(users[-1])) if users else []
+        found = [blocks for message in users if (blocks := _BLOCK.findall(content_text(message)))]
+        blocks = found[-1] if found else []
         if len(blocks) != 1:
             return None
         try:
@@ -420,3 +424,14 @@ def analyse(messages: Sequence[Json]) -> Json:
         "edge_explanation": evidence.claim(_edge_explanation(evidence, view)),
         "time_sensitivity": _urgency(evidence, view),
     }
+
+
+def argue(messages: Sequence[Json]) -> Json:
+    """A case: what the facts are, in words that take no side."""
+    evidence = Evidence.parse(messages)
+    if evidence is None:
+        return {"argument": [{"text": "No evidence was given.", "evidence_ids": []}], "points": []}
+    offered = evidence.say("argument", *_SIGNS["general"])
+    argument = evidence.claim(f"{_capital(offered)}." if offered else "The facts carry no case.")
+    closing = evidence.say("closing", "the market closes in {hours_to_close}")
+    return {"argument": [argument], "points": [evidence.claim(f"{_capital(closing)}.")] if closing else []}

@@ -1,4 +1,4 @@
-"""What the analyst says of the selected patterns: evidence, one call each, the wall, the store."""
+"""What the analyst says of the selected patterns: evidence, a call each, the wall, one repair, the store."""
 
 from __future__ import annotations
 
@@ -6,36 +6,35 @@ import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from pydantic import ValidationError
+
+from analyze.calls import Bill, Calls, Judged, Subject, open_calls
+from analyze.publishing import fingerprint, inputs_of, make_insight, store_prompt
 from core.agent import prompt
+from core.agent.answers import OpportunityAnswer
 from core.agent.evidence import Candidate, Evidence, Other, gather, pack
-from core.agent.groq import Analyst, Reply, open_analyst
 from core.agent.grounding import faults
 from core.arbitrage.fees import taker_fee_usd
 from core.detect.rates import Rate
 from core.detect.selection import Key
-from core.errors import AnalystUnavailable, AnswerRejected, ConfigError
+from core.errors import AnalystUnavailable, BudgetSpent, ConfigError
 from core.models import Book, OpenMarket, Pattern, Platform
-from core.queries import analyzing, arbitrage, books
+from core.queries import analyzing, arbitrage, books, spending
 from core.runtime import Run
 from core.settings import AnalyzeSettings
-from core.venues.fields import digest_of
 
 log = logging.getLogger(__name__)
 
 _LEFT = "left for the next run"
-_NO_BUDGET = "daily budget spent"
 _CLOSED = "its market has closed"
-_UNCALIBRATED = "unproven: the model's own number, not calibrated on outcomes (n = 0)"
-_LIFE = {
-    "ACT_NOW": timedelta(hours=2),
-    "HOURS": timedelta(hours=6),
-    "DAYS": timedelta(days=1),
-    "WEEKS": timedelta(days=3),
-}
+_KNOWN = "the same evidence was analysed before"
+_ALIVE = "another insight is alive"
 
 
 async def explain(
@@ -49,12 +48,12 @@ async def explain(
     if not run.settings.ai_analysis_enabled:
         return {"published": 0, "note": "AI_ANALYSIS_ENABLED is false"}
     try:
-        async with open_analyst(run.settings) as analyst:
+        async with open_calls(run, "insights") as calls:
             if not selected:
                 return {"published": 0, "note": "nothing was selected"}
-            return await _explain_all(run, analyst, await _candidates(run, selected, markets, fair, rates))
-    except ConfigError as error:
-        log.error("analyst misconfigured", extra={"error": str(error)})
+            return await _explain_all(run, calls, await candidates_of(run, selected, markets, fair, rates))
+    except (ConfigError, AnalystUnavailable) as error:
+        log.error("analyst unavailable", extra={"error": str(error)})
         return {"published": 0, "not_published": {_LEFT: len(selected)}, "error": str(error)}
 
 
@@ -82,33 +81,64 @@ def _pays(market: OpenMarket, side: str, fair: Decimal | None) -> bool:
     return fee is not None and (fair if side == "YES" else 1 - fair) - ask - fee > 0
 
 
-async def _explain_all(run: Run[AnalyzeSettings], analyst: Analyst, candidates: Sequence[Candidate]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A candidate and what the analyst is asked of it."""
+
+    candidate: Candidate
+    evidence: Evidence
+    messages: list[dict[str, str]]
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was said of the same evidence before: answers (with their model) that were published, or withheld."""
+
+    published: Mapping[int, tuple[Mapping[str, Any], str]]
+    withheld: AbstractSet[int]
+    prompt_digest: int
+
+
+async def _explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Sequence[Candidate]) -> dict[str, Any]:
+    asked = [_asked(candidate, run.now) for candidate in candidates]
+    async with run.transaction() as connection:
+        digests = [one.subject.evidence_digest for one in asked]
+        known = _Known(
+            await spending.answers_before(connection, prompt.VERSION, digests),
+            await spending.withheld_before(connection, calls.model, prompt.VERSION, digests),
+            await store_prompt(connection, asked[0].messages, prompt.VERSION, run.now),
+        )
     room = asyncio.Semaphore(run.settings.ai_concurrency)
     outcomes: Counter[str] = Counter()
-    stop: list[str] = []
+    stop: list[tuple[str, str | None]] = []  # what becomes of the rest, and the operator's line
 
-    async def one(candidate: Candidate) -> None:
+    async def one(asked: _Asked) -> None:
         async with room:
             try:
-                outcomes[_LEFT if stop else await _one(run, analyst, candidate)] += 1
+                outcomes[stop[0][0] if stop else await _one(run, calls, asked, known)] += 1
+            except BudgetSpent as error:
+                stop.append((str(error), None))
+                outcomes[str(error)] += 1
             except AnalystUnavailable as error:
-                stop.append(str(error))
+                stop.append((_LEFT, str(error)))
                 outcomes[_LEFT] += 1
 
     # All of them end before the first failure is told: none may go on without the analyst and the pool.
-    ended = await asyncio.gather(*(one(candidate) for candidate in candidates), return_exceptions=True)
+    ended = await asyncio.gather(*(one(each) for each in asked), return_exceptions=True)
     for failure in ended:
         if failure is not None:
             raise failure
-    if stop:
-        log.error("analyst unavailable", extra={"error": stop[0]})
-    if outcomes[_NO_BUDGET]:
-        log.warning(_NO_BUDGET, extra={"left": outcomes[_NO_BUDGET], "usd": run.settings.ai_budget_usd_per_day})
+    error = next((line for _, line in stop if line), None)
+    if error is not None:
+        log.error("analyst unavailable", extra={"error": error, "left": outcomes[_LEFT]})
+    for reason in {reason for reason, line in stop if line is None}:
+        log.warning("budget spent", extra={"reason": reason, "left": outcomes[reason]})
     said: dict[str, Any] = {"published": outcomes.pop("published", 0), "not_published": dict(+outcomes)}
-    return said | ({"error": stop[0]} if stop else {})
+    return said | ({"error": error} if error else {})
 
 
-async def _candidates(
+async def candidates_of(
     run: Run[AnalyzeSettings],
     selected: Sequence[Pattern],
     markets: Sequence[OpenMarket],
@@ -173,31 +203,58 @@ def others_of(
     return found
 
 
-async def _one(run: Run[AnalyzeSettings], analyst: Analyst, candidate: Candidate) -> str:
+def _asked(candidate: Candidate, now: datetime) -> _Asked:
+    evidence = gather(candidate, now)
+    pattern = candidate.pattern
+    subject = Subject(pattern.platform, pattern.market_id, fingerprint(candidate, evidence), prompt.VERSION)
+    return _Asked(candidate, evidence, prompt.messages(pack(candidate, evidence)), subject)
+
+
+async def _one(run: Run[AnalyzeSettings], calls: Calls, asked: _Asked, known: _Known) -> str:
     """What became of it: "published", or why not."""
+    candidate, digest = asked.candidate, asked.subject.evidence_digest
     if _has_closed(candidate, run.clock()):
         return _CLOSED
-    async with run.transaction() as connection:
-        spent = await analyzing.spent_usd(connection, run.now.replace(hour=0, minute=0, second=0, microsecond=0))
-    if spent >= Decimal(str(run.settings.ai_budget_usd_per_day)):
-        return _NO_BUDGET
-    evidence = gather(candidate, run.now)
-    try:
-        reply = await analyst.explain(pack(candidate, evidence))
-    except AnswerRejected as error:
-        return await _withhold(run, candidate.pattern, "no valid answer", str(error), analyst.model, error.cost_usd)
-    if found := faults(reply.answer, evidence, candidate):
-        detail = "; ".join(dict.fromkeys(found))
-        return await _withhold(run, candidate.pattern, "not grounded", detail, reply.model, reply.cost_usd)
+    if digest in known.withheld:
+        return _KNOWN
+    judged = _said_before(asked, known)
+    if judged is None:
+        judged = await calls.judge(
+            OpportunityAnswer,
+            "opportunity",
+            asked.messages,
+            lambda answer: faults(answer, asked.evidence, candidate),
+            asked.subject,
+        )
+    if judged.answer is None:
+        return await _withhold(run, candidate.pattern, judged, judged.reason, judged.detail)
     if _has_closed(candidate, run.clock()):
-        detail = "closed while the analyst was thinking"
-        return await _withhold(run, candidate.pattern, _CLOSED, detail, reply.model, reply.cost_usd)
+        return await _withhold(run, candidate.pattern, judged, _CLOSED, "closed while the analyst was thinking")
+    row = make_insight(candidate, asked.evidence, judged, run.now) | {
+        "inputs": inputs_of(candidate, asked.messages, run.now),
+        "prompt_digest": known.prompt_digest,
+        "evidence_digest": digest,
+        "prompt_version": asked.subject.prompt_version,
+    }
     async with run.transaction() as connection:
-        stored = await analyzing.insert_insight(connection, _insight(candidate, evidence, reply, run.now))
+        stored = await analyzing.insert_insight(connection, row)
+        if stored is not None:
+            await spending.mark_outcome(connection, judged.bill.calls[-1:], "published")
     if stored is None:
-        detail = "published by another run meanwhile"
-        return await _withhold(run, candidate.pattern, "another insight is alive", detail, reply.model, reply.cost_usd)
+        return await _withhold(run, candidate.pattern, judged, _ALIVE, "published by another run meanwhile")
     return "published"
+
+
+def _said_before(asked: _Asked, known: _Known) -> Judged[OpportunityAnswer] | None:
+    """The answer that was published of the same evidence, at no cost; None where it tells what time has changed."""
+    if asked.subject.evidence_digest not in known.published:
+        return None
+    said, model = known.published[asked.subject.evidence_digest]
+    try:
+        answer = OpportunityAnswer.model_validate(said)
+    except ValidationError:  # of an older form
+        return None
+    return None if faults(answer, asked.evidence, asked.candidate) else Judged(answer, Bill(model))
 
 
 def _has_closed(candidate: Candidate, at: datetime) -> bool:
@@ -205,47 +262,12 @@ def _has_closed(candidate: Candidate, at: datetime) -> bool:
 
 
 async def _withhold(
-    run: Run[AnalyzeSettings], pattern: Pattern, reason: str, detail: str, model: str, cost: Decimal
+    run: Run[AnalyzeSettings], pattern: Pattern, judged: Judged[OpportunityAnswer], reason: str, detail: str
 ) -> str:
-    """Keeps the reason, and the cost for the budget. Returns the reason."""
+    """Keeps the reason, with what it cost. Returns the reason."""
     log.info("insight withheld", extra={"market_id": pattern.market_id, "reason": reason, "detail": detail[:500]})
+    bill = judged.bill
     async with run.transaction() as connection:
-        await analyzing.insert_withheld(connection, run.now, pattern, reason, detail, model, cost)
+        await analyzing.insert_withheld(connection, run.now, pattern, reason, detail, bill.model, bill.cost_usd)
+        await spending.mark_outcome(connection, bill.calls[-1:], "withheld")
     return reason
-
-
-def _insight(candidate: Candidate, evidence: Evidence, reply: Reply, now: datetime) -> dict[str, Any]:
-    answer, pattern = reply.answer, candidate.pattern
-    expires_at = now + _LIFE[answer.time_sensitivity]
-    if candidate.close_time is not None:
-        expires_at = min(expires_at, candidate.close_time)
-    return {
-        "platform": pattern.platform,
-        "market_id": pattern.market_id,
-        "market_title": candidate.title,
-        "pattern_type": pattern.detector,
-        "pattern_score": Decimal(str(pattern.score)),
-        "category": pattern.category,
-        "ai_recommendation": answer.recommendation,
-        "confidence_score": Decimal(answer.confidence_score),
-        "confidence_basis": _UNCALIBRATED,
-        "win_probability": None,  # until outcomes calibrate it; the model's own stays in `answer`
-        **answer.texts(),
-        "suggested_position": answer.suggested_position,
-        "time_sensitivity": answer.time_sensitivity,
-        "net_edge_cents": evidence.net_edge_cents,
-        "evidence": evidence.as_json(),
-        "evidence_digest": digest_of(evidence.as_json()),
-        "answer": answer.model_dump(),
-        "price_at_emission": candidate.price,
-        "yes_price_at_emission": candidate.yes_price,
-        "no_price_at_emission": candidate.no_price,
-        "model": reply.model,
-        "prompt_version": prompt.VERSION,
-        "prompt_tokens": reply.prompt_tokens,
-        "cached_tokens": reply.cached_tokens,
-        "completion_tokens": reply.completion_tokens,
-        "cost_usd": reply.cost_usd,
-        "created_at": now,
-        "expires_at": expires_at,
-    }

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from analyze import base_rates, digest, pipeline
+from analyze import base_rates, digest, pipeline, requests
 from core.runtime import Work
 from core.settings import AnalyzeSettings
 
 WORK: Mapping[str, Work[AnalyzeSettings]] = {
     "analyze": pipeline.run,
+    "requests": requests.run,
     "digest": digest.run,
     "base-rates": base_rates.run,
 }

@@ -57,9 +57,7 @@ def _note_gap(paired: Paired, kalshi: OpenMarket, polymarket: OpenMarket, *, sam
     """
     found: list[Pattern] = []
     for market, other in ((kalshi, polymarket), (polymarket, kalshi)):
-        # Never the last trade, which may be of another day; nor the middle of a wide book, which is nobody's price.
-        yes, no = (other.yes_price, other.no_price) if same_side else (other.no_price, other.yes_price)
-        fair = best_price(complement(no), yes, None)
+        fair = fair_of(other, same_side=same_side)
         if fair is None:
             is_one_sided = other.yes_price is None or other.no_price is None
             paired.not_shown[f"no fair price: {'one-sided' if is_one_sided else 'wide'} book"] += 1
@@ -83,3 +81,12 @@ def _note_gap(paired: Paired, kalshi: OpenMarket, polymarket: OpenMarket, *, sam
                 )
             )
     paired.gaps += sorted(found, key=lambda gap: -gap.score)[:1]
+
+
+def fair_of(other: OpenMarket, *, same_side: bool) -> Decimal | None:
+    """What a market's YES is worth by the other venue's listed book; None where that tells no price.
+
+    Never the last trade, which may be of another day; nor the middle of a wide book, which is nobody's price.
+    """
+    yes, no = (other.yes_price, other.no_price) if same_side else (other.no_price, other.yes_price)
+    return best_price(complement(no), yes, None)

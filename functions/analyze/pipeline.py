@@ -11,12 +11,11 @@ from datetime import timedelta
 from typing import Any
 
 from analyze import detecting, explaining, pairing, related
+from analyze.measuring import rates_of
 from core.body_store import BodyStore
-from core.detect.rates import Rate
-from core.detect.rates_moments import band_at
-from core.detect.selection import Funnel, Key, scored, select, standing
-from core.models import OpenMarket, Pattern
-from core.queries import analyzing, arbitrage, rates
+from core.detect.selection import Funnel, scored, select, standing
+from core.models import OpenMarket
+from core.queries import analyzing, arbitrage, asking, rates
 from core.queries.open_markets import open_markets
 from core.queries.settled_rates import latest_settled_rates
 from core.runtime import Run
@@ -58,7 +57,7 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         await analyzing.supersede_insights(connection, list(outdated), run.now)
     alive -= set(outdated.values())
     patterns = [*patterns, *paired.gaps]
-    by_pattern = _rates_of(patterns, markets, measured)
+    by_pattern = rates_of(patterns, markets, measured)
     found = scored(patterns, by_pattern)
     loud = standing(
         found, threshold=settings.analyze_score_threshold, margin=settings.analyze_score_margin, before=stood
@@ -76,6 +75,7 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
     lost = Counter({"score below threshold": len(found) - len(loud)}) + dropped
     funnel = _funnel(len(markets), len(found), len(loud), len(selected), explained, lost)
     async with run.transaction() as connection:
+        deepened = await asking.insert_own(connection, run.now, settings.ai_deep_per_run)
         await rates.insert_funnel(connection, run.now, funnel, run.now - timedelta(days=settings.job_run_days))
 
     return {
@@ -87,23 +87,9 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         "pairs": paired.counts,
         "arbitrage": {"published": published, "withdrawn": withdrawn, "not_shown": dict(paired.not_shown + not_shown)},
         "insights": explained,
+        "deep_analyses_asked": deepened,
         "ended": {"with their market": ended, "edge gone": len(outdated)},
     }
-
-
-def _rates_of(
-    patterns: Sequence[Pattern], markets: Sequence[OpenMarket], measured: rates.Measured | None
-) -> dict[Key, tuple[Rate, ...]]:
-    """What was measured of earlier patterns of the same detector, category and price band, by pattern."""
-    if measured is None:
-        return {}
-    prices = {(market.platform, market.market_id): market.price for market in markets}
-    found: dict[Key, tuple[Rate, ...]] = {}
-    for one in patterns:
-        price = prices.get((one.platform, one.market_id))
-        if price is not None and (cells := measured[1].get((one.detector, one.category or "", band_at(float(price))))):
-            found[one.platform, one.market_id, one.detector] = cells
-    return found
 
 
 def _events_of(alive: AbstractSet[tuple[str, str]], markets: Sequence[OpenMarket]) -> Counter[tuple[str, str]]:

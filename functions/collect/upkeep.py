@@ -121,6 +121,7 @@ async def _delete_aged(run: Run[CollectSettings]) -> Counter[str]:
         "history_columns": settings.history_days,
         "patterns": settings.pattern_days,
         "withheld_insights": settings.withheld_days,
+        "ai_calls": settings.ai_call_days,
         "arbitrage_opportunities": settings.arbitrage_days,
         "arbitrage_lives": settings.arbitrage_days,
         "digests": settings.digest_days,

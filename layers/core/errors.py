@@ -7,7 +7,8 @@ OddWonsError
 │   ├── DatabaseDown          no connection or no answer in time
 │   ├── MailDown              a mail could not be handed over
 │   ├── StripeError           Stripe did not answer usefully: StripeDown, StripeRefuses
-│   └── AnalystError          the model's service or its answer: AnalystUnavailable, AnswerRejected
+│   └── AnalystError          the model's service or its answer: AnalystUnavailable (AnalystBusy),
+│                             AnswerRejected, BudgetSpent
 ├── JobError                  JobFailed, JobOverlap, UnknownJob
 └── RequestError              the caller's: BadRequest, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, TooMany
 """
@@ -77,12 +78,31 @@ class AnalystUnavailable(AnalystError):
     """The model's service is down, out of quota, refuses the key, or is switched off."""
 
 
-class AnswerRejected(AnalystError):
-    """The model answered, but not in the schema; `cost_usd` is what that cost, 0 where the service does not say."""
+class AnalystBusy(AnalystUnavailable):
+    """Its limits allow no call for `wait_s` seconds, which is longer than the run has."""
 
-    def __init__(self, message: str, cost_usd: Decimal = Decimal(0)) -> None:
+    def __init__(self, message: str, wait_s: float) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class BudgetSpent(AnalystError):
+    """The call that was to be made could cost more than is left; the message says of what."""
+
+
+class AnswerRejected(AnalystError):
+    """The model answered, but not in the schema. `said` is what it said where that is known.
+
+    `cost_usd` is what that cost, 0 where the service does not say; then `is_cost_known` is False if it may have cost.
+    """
+
+    def __init__(
+        self, message: str, cost_usd: Decimal = Decimal(0), *, said: str | None = None, is_cost_known: bool = True
+    ) -> None:
         super().__init__(message)
         self.cost_usd = cost_usd
+        self.said = said
+        self.is_cost_known = is_cost_known
 
 
 class JobError(OddWonsError):

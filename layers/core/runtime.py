@@ -65,7 +65,10 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True, slots=True)
 class Run(Generic[S]):
-    """What a job's work is given. `now` is when the run began; `clock` is for what must be stamped later."""
+    """What a job's work is given. `now` is when the run began; `clock` is for what must be stamped later.
+
+    `until`: the time of time.monotonic at which the run will be stopped; None where nothing stops it.
+    """
 
     job: Job
     settings: S
@@ -73,6 +76,7 @@ class Run(Generic[S]):
     cache: Cache
     clock: Clock
     now: datetime
+    until: float | None = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[db.Connection]:
@@ -103,11 +107,12 @@ async def run_job(name: str, work: Mapping[str, Work[S]], settings: S, limit_s: 
     if limit_s is not None:
         left_s = max(1, int(limit_s) - RECORDING_S)
         job = replace(job, deadline_s=left_s if job.deadline_s is None else min(left_s, job.deadline_s))
+    until = None if job.deadline_s is None else time.monotonic() + job.deadline_s
     clock = make_clock(settings)
     pool, cache = await db.make_pool(settings), make_cache(settings)
     try:
         async with _lease(pool, job, settings) as holder:
-            run = Run(job, settings, pool, cache, clock, clock())
+            run = Run(job, settings, pool, cache, clock, clock(), until)
             return await _recorded(run, work[name], holder)
     finally:
         await cache.close()

@@ -137,6 +137,7 @@ class CollectSettings(Settings):
     history_days: int = Field(default=90, ge=4, le=3_650, description="of the compact history")
     pattern_days: int = Field(default=30, ge=1, le=3_650)
     withheld_days: int = Field(default=30, ge=1, le=3_650)
+    ai_call_days: int = Field(default=90, ge=2, le=3_650, description="of calls to the analyst and what they cost")
     arbitrage_days: int = Field(default=90, ge=1, le=3_650)
     digest_days: int = Field(default=365, ge=1, le=36_500)
     job_run_days: int = Field(default=90, ge=1, le=3_650)
@@ -160,10 +161,24 @@ class AnalyzeSettings(CollectSettings):
     ai_model: str = "openai/gpt-oss-20b"
     groq_api_key: SecretStr | None = None
     groq_base_url: str = "https://api.groq.com"
-    ai_timeout_s: float = Field(default=60.0, gt=0, le=600)
-    ai_concurrency: int = Field(default=8, ge=1, le=256)
+    ai_service_tier: Literal["on_demand", "auto", "flex", "performance"] = "on_demand"
+    ai_timeout_s: float = Field(default=60.0, gt=0, le=600, description="for one call; waiting for limits is apart")
+    ai_attempts: int = Field(default=2, ge=1, le=10, description="where the service fails")
+    ai_busy_attempts: int = Field(default=10, ge=1, le=100, description="where it says when to come again")
+    ai_concurrency: int = Field(default=32, ge=1, le=256)
+    ai_requests_per_minute: int = Field(default=900, ge=0, description="1,000 for developers, 30 free; 0: no limit")
+    ai_tokens_per_day: int = Field(default=0, ge=0, description="of the plan, by UTC days; 0: no limit")
     ai_max_completion_tokens: int = Field(default=4_096, ge=256, le=65_536)
     ai_budget_usd_per_day: float = Field(default=0.50, ge=0, le=10_000)
+    ai_budget_usd_per_run: float = Field(default=0.10, ge=0, le=10_000)
+    ai_requests_share: float = Field(
+        default=0.2, ge=0, le=1, description="of the day's budget, for what pro users ask for and nothing else"
+    )
+    ai_deep_share: float = Field(default=0.2, ge=0, le=1, description="of the day's budget at most, for deep analyses")
+    ai_deep_model: str = "openai/gpt-oss-120b"
+    ai_deep_per_run: int = Field(default=1, ge=0, le=100, description="deep analyses of a run's best insights")
+    ai_requests_per_run: int = Field(default=20, ge=1, le=1_000)
+    ai_requests_wait_s: int = Field(default=86_400, ge=60, description="after which a request is given up")
     max_quote_age_s: float = Field(default=1_800.0, gt=0, le=86_400)
     analyze_score_threshold: int = Field(default=50, ge=0, le=100)
     analyze_score_margin: int = Field(

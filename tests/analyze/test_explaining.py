@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -148,11 +149,121 @@ async def test_the_labels_and_the_age_of_the_quote_are_sent(make_run: MakeRun, o
 
 
 async def test_a_number_told_of_the_wrong_side_is_withheld_for_its_reason(make_run: MakeRun, outside: Outside) -> None:
-    outside.plan_groq(answers=[answer(one_liner="Buy YES: the price of NO is 41¢.")])
+    outside.plan_groq(answers=[answer(one_liner="Buy YES: the price of NO is 41¢.")] * 2)
     run = await make_run("analyze", NOW, **outside.settings())
     assert await explain(run) == {"published": 0, "not_published": {"not grounded": 1}}
     (withheld,) = await rows(run, "SELECT * FROM withheld_insights")
     assert withheld["detail"] == "ungrounded number 41¢: the YES ask is told as no"
+
+
+async def test_an_answer_with_faults_may_be_repaired_once_with_their_list(make_run: MakeRun, outside: Outside) -> None:
+    outside.plan_groq(answers=[answer(one_liner="Buy YES: the price of NO is 41¢."), answer()])
+    run = await make_run("analyze", NOW, **outside.settings())
+    assert await explain(run) == {"published": 1, "not_published": {}}
+    first, second = outside.calls()
+    assert second["messages"][:2] == first["messages"], "the beginning is cached"
+    assert [message["role"] for message in second["messages"][2:]] == ["assistant", "user"]
+    assert "the YES ask is told as no" in second["messages"][3]["content"]
+    (insight,) = await rows(run, "SELECT * FROM ai_insights")
+    calls = await rows(run, "SELECT * FROM ai_calls ORDER BY prompt_tokens")
+    assert [call["outcome"] for call in calls] == ["answered", "published"]
+    assert insight["cost_usd"] == sum(call["cost_usd"] for call in calls)
+    assert insight["prompt_tokens"] == sum(call["prompt_tokens"] for call in calls)
+
+
+@pytest.mark.parametrize("broken", ["", "no JSON", "{}", "\\ud800", "x" * 20_000])
+async def test_an_answer_that_cannot_be_read_may_be_repaired_too(
+    make_run: MakeRun, outside: Outside, broken: str
+) -> None:
+    outside.plan_groq(answers=[broken, answer()])
+    run = await make_run("analyze", NOW, **outside.settings(), ai_max_completion_tokens=8_192)
+    assert await explain(run) == {"published": 1, "not_published": {}}
+
+
+async def test_the_same_evidence_is_not_analysed_twice(make_run: MakeRun, outside: Outside) -> None:
+    outside.plan_groq(answers=[answer()])
+    run = await make_run("analyze", NOW, **outside.settings())
+    assert (await explain(run))["published"] == 1
+    async with run.transaction() as connection:
+        await connection.execute("UPDATE ai_insights SET status = 'expired'")
+    later = replace(run, now=NOW + timedelta(minutes=30))
+    assert (await explaining.explain(later, [PATTERN], [MARKET], FAIR, {}))["published"] == 1
+    assert len(outside.calls()) == 1
+    first, second = await rows(run, "SELECT * FROM ai_insights ORDER BY created_at")
+    assert (second["one_liner"], second["cost_usd"]) == (first["one_liner"], 0)
+
+
+async def test_what_was_said_of_the_same_evidence_is_asked_anew_when_it_is_no_longer_so(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    outside.plan_groq(
+        answers=[
+            answer(risk_factors=["Prices are 4 minutes old."], evidence_ids=[f"E{number}" for number in range(1, 12)])
+        ]
+    )
+    run = await make_run("analyze", NOW, **outside.settings())
+    assert (await explain(run))["published"] == 1
+    async with run.transaction() as connection:
+        await connection.execute("UPDATE ai_insights SET status = 'expired'")
+    outside.plan_groq(answers=[answer()])
+    later = replace(run, now=NOW + timedelta(minutes=30))
+    assert (await explaining.explain(later, [PATTERN], [MARKET], FAIR, {}))["published"] == 1
+    assert len(outside.calls()) == 2
+
+
+async def test_evidence_whose_answers_were_withheld_is_left_until_it_changes(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    outside.plan_groq(answers=[answer(one_liner="A 99.7% chance!")] * 2)
+    run = await make_run("analyze", NOW, **outside.settings())
+    assert (await explain(run))["not_published"] == {"not grounded": 1}
+    later = replace(run, now=NOW + timedelta(minutes=15))
+    said = await explaining.explain(later, [PATTERN], [MARKET], FAIR, {})
+    assert said["not_published"] == {"the same evidence was analysed before": 1}
+    assert len(outside.calls()) == 2
+    moved = replace(MARKET, yes_price=Decimal("0.42"))
+    assert "analysed before" not in str(await explaining.explain(later, [PATTERN], [moved], FAIR, {}))
+    assert len(outside.calls()) > 2
+
+
+async def test_what_a_killed_run_was_answered_is_asked_once_more_stored_once_and_counted_twice(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    outside.plan_groq(answers=[answer(), answer()])
+    run = await make_run("analyze", NOW, **outside.settings())
+    await explain(run)
+    async with run.transaction() as connection:  # as a kill between the answer and its storing leaves it
+        await connection.execute("DELETE FROM ai_insights")
+        await connection.execute("UPDATE ai_calls SET outcome = 'answered'")
+    later = replace(run, now=NOW + timedelta(minutes=15))
+    assert (await explaining.explain(later, [PATTERN], [MARKET], FAIR, {}))["published"] == 1
+    assert len(outside.calls()) == 2
+    (insight,) = await rows(run, "SELECT * FROM ai_insights")
+    (spent,) = await rows(run, "SELECT sum(cost_usd) AS usd, count(*) AS calls FROM ai_calls")
+    assert (spent["calls"], spent["usd"] > insight["cost_usd"]) == (2, True)
+
+
+async def test_a_run_near_its_deadline_begins_no_call_and_leaves_the_rest(make_run: MakeRun, outside: Outside) -> None:
+    run = await make_run("analyze", NOW, **outside.settings())
+    said = await explain(replace(run, until=time.monotonic() + 40))
+    assert said["not_published"] == {"left for the next run": 1}
+    assert outside.calls() == []
+    outside.plan_groq(answers=[answer()])
+    late = replace(run, until=time.monotonic() + 80)
+    assert (await explaining.explain(late, [PATTERN], [MARKET], FAIR, {}))["published"] == 1
+
+
+async def test_a_pause_that_outlasts_the_run_is_kept_for_the_next_ones(make_run: MakeRun, outside: Outside) -> None:
+    outside.plan_groq(fail=[{"status": 429, "retry_after": 7_200}])
+    run = await make_run("analyze", NOW, **outside.settings())
+    said = await explain(run)
+    assert said["not_published"] == {"left for the next run": 1}
+    for minutes, asked in ((15, 1), (119, 1), (121, 2)):
+        at = NOW + timedelta(minutes=minutes)
+        later = replace(run, now=at, clock=lambda at=at: at)  # type: ignore[misc]
+        said = await explaining.explain(later, [PATTERN], [MARKET], FAIR, {})
+        assert len(outside.calls()) == asked
+    assert "error" not in said
 
 
 @pytest.mark.parametrize(

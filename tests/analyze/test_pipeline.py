@@ -130,19 +130,25 @@ async def test_two_runs_at_once_leave_one_living_insight_a_market_and_record_bot
 async def test_the_days_budget_stops_the_analyst_and_says_what_was_left(
     make_run: MakeRun, outside: Outside, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tight = outside.settings() | {"ai_budget_usd_per_day": 0.0000001, "ai_concurrency": 1, "analyze_max_insights": 5}
-    summary = await pipeline.run(await make_run("analyze", NOW, **tight))
-    assert summary["insights"] == {"published": 1, "not_published": {"daily budget spent": 4}}
-    assert len(outside.calls()) == 1
-    assert [record.getMessage() for record in caplog.records if record.name.startswith("analyze")] == [
-        "daily budget spent"
-    ]
-    later = await pipeline.run(await make_run("analyze", NOW + timedelta(minutes=15), **tight))
-    assert later["insights"] == {"published": 0, "not_published": {"daily budget spent": 5}}
+    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=1)
+    await pipeline.run(run)
+    (call,) = await rows(run, "SELECT * FROM ai_calls")
+    assert 0 < call["cost_usd"] < call["reserved_usd"]
+
+    for_one = {"ai_budget_usd_per_day": float(call["reserved_usd"]) * 1.1, "ai_requests_share": 0}
+    tight = outside.settings() | for_one | {"analyze_max_insights": 5}
     next_day = await make_run("analyze", NOW + timedelta(days=1), **tight)
     await read_again(next_day)
-    tomorrow = await pipeline.run(next_day)
-    assert tomorrow["insights"]["published"] == 1
+    asked = len(outside.calls())
+    summary = await pipeline.run(next_day)
+    assert summary["insights"]["published"] == len(outside.calls()) - asked >= 1
+    left = summary["funnel"]["selected"] - summary["insights"]["published"]
+    assert left > 0
+    assert summary["insights"]["not_published"] == {"daily budget spent": left}
+    (line,) = [record for record in caplog.records if record.name.startswith("analyze")]
+    assert (line.getMessage(), vars(line)["left"]) == ("budget spent", left)
+    (spent,) = await rows(run, "SELECT sum(cost_usd) AS usd FROM ai_calls WHERE at = $1", next_day.now)
+    assert spent["usd"] <= Decimal(str(for_one["ai_budget_usd_per_day"]))
 
 
 async def test_without_a_budget_nothing_is_asked(make_run: MakeRun, outside: Outside) -> None:
@@ -242,9 +248,9 @@ def answer(cited: Sequence[str] = ("E1",), **change: Any) -> str:
 async def test_a_withheld_answer_is_recorded_with_its_reason_and_cost(make_run: MakeRun, outside: Outside) -> None:
     outside.plan_groq(
         answers=[
-            answer(one_liner="A 99.7% chance!"),
-            answer(confidence_score=900),
-            answer(["E1\x00\ud83c"]).replace("\\ud83c", ""),
+            *[answer(one_liner="A 99.7% chance!")] * 2,
+            *[answer(confidence_score=900)] * 2,
+            *[answer(["E1\x00\ud83c"]).replace("\\ud83c", "")] * 2,
             answer(),
         ]
     )
@@ -265,8 +271,8 @@ async def test_a_withheld_answer_is_recorded_with_its_reason_and_cost(make_run: 
 async def test_an_answer_that_could_not_be_generated_does_not_stop_the_others(
     make_run: MakeRun, outside: Outside
 ) -> None:
-    outside.plan_groq(json_validate_failed=1)
-    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=4)
+    outside.plan_groq(json_validate_failed=2)
+    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=4, ai_concurrency=1)
     summary = await pipeline.run(run)
     assert summary["insights"] == {"published": 3, "not_published": {"no valid answer": 1}}
     (withheld,) = await rows(run, "SELECT * FROM withheld_insights")

@@ -70,6 +70,8 @@ async def insert_insight(
         "cost_usd": Decimal("0.0001"),
         "created_at": created_at,
         "expires_at": expires_at or created_at + 24 * HOUR,
+        "inputs": None,
+        "prompt_digest": None,
     }
     insight_id = await analyzing.insert_insight(connection, row | fields)
     assert insight_id is not None

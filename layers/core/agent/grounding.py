@@ -54,14 +54,7 @@ class Ground:
 
 def faults(answer: OpportunityAnswer, evidence: Evidence, candidate: Candidate) -> list[str]:
     """Why the answer must be withheld; empty when it may be published."""
-    ground = Ground(
-        candidate.subject,
-        evidence.facts,
-        answer.suggested_position,
-        evidence.edge_side,
-        evidence.net_edge_cents,
-        evidence.history,
-    )
+    ground = ground_of(evidence, candidate, answer.suggested_position)
     words = Vocabulary(ground.subject)
     found = []
     for claim in answer.claims():
@@ -72,6 +65,17 @@ def faults(answer: OpportunityAnswer, evidence: Evidence, candidate: Candidate) 
     if not any(WRONG_IF.search(risk.text) for risk in answer.risk_factors):
         found.append("nothing says what would make it wrong")
     return found + _contradictions(answer, evidence)
+
+
+def ground_of(evidence: Evidence, candidate: Candidate, position: Position) -> Ground:
+    return Ground(
+        candidate.subject,
+        evidence.facts,
+        position,
+        evidence.edge_side,
+        evidence.net_edge_cents,
+        evidence.history,
+    )
 
 
 def claim_faults(claim: Claim, ground: Ground, words: Vocabulary, *, may_cite_nothing: bool = False) -> list[str]:

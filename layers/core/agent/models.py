@@ -37,7 +37,7 @@ _RETIRED = {
 }
 
 
-def resolve_model(name: str) -> str:
+def resolve_model(name: str, setting: str = "AI_MODEL") -> str:
     """The venue's id of a model. Raises ConfigError that names a replacement for retired and unknown ones.
 
     Only models with strict structured output are accepted: without it an answer is a guess at our schema.
@@ -46,8 +46,8 @@ def resolve_model(name: str) -> str:
     if model in PRICES:
         return model
     if model in _RETIRED:
-        raise ConfigError(f"environment: AI_MODEL: {name} was shut down by Groq in 2026; use {_RETIRED[model]}")
-    raise ConfigError(f"environment: AI_MODEL: {name} is not known here; use one of {', '.join(sorted(PRICES))}")
+        raise ConfigError(f"environment: {setting}: {name} was shut down by Groq in 2026; use {_RETIRED[model]}")
+    raise ConfigError(f"environment: {setting}: {name} is not known here; use one of {', '.join(sorted(PRICES))}")
 
 
 def cost_usd(model: str, prompt_tokens: int, cached_tokens: int, completion_tokens: int) -> Decimal:

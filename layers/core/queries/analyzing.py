@@ -95,7 +95,7 @@ _INSIGHT_COLUMNS = (
     "confidence_score confidence_basis win_probability one_liner reasoning risk_factors "
     "suggested_position edge_explanation time_sensitivity net_edge_cents evidence evidence_digest "
     "answer price_at_emission yes_price_at_emission no_price_at_emission model prompt_version "
-    "prompt_tokens cached_tokens completion_tokens cost_usd created_at expires_at"
+    "prompt_tokens cached_tokens completion_tokens cost_usd created_at expires_at inputs prompt_digest"
 ).split()
 _INSERT_INSIGHT = (
     f"INSERT INTO ai_insights ({', '.join(_INSIGHT_COLUMNS)}) "  # noqa: S608  column names of our own
@@ -126,18 +126,6 @@ async def insert_withheld(
         model,
         cost,
     )
-
-
-async def spent_usd(connection: Connection, since: datetime) -> Decimal:
-    """What answers cost since then, published or withheld."""
-    spent: Decimal = await connection.fetchval(
-        """
-        SELECT coalesce((SELECT sum(cost_usd) FROM ai_insights WHERE created_at >= $1), 0)
-             + coalesce((SELECT sum(cost_usd) FROM withheld_insights WHERE at >= $1), 0)
-        """,
-        since,
-    )
-    return spent
 
 
 async def insert_digest(connection: Connection, row: Mapping[str, Any]) -> bool:

@@ -21,14 +21,14 @@ from core.models import Platform
 # Tables that lose rows every night.
 CHURNED = (
     "market_snapshots", "market_latest", "markets", "events", "candle_hours", "candle_days", "candle_late",
-    "history_columns", "patterns", "withheld_insights", "arbitrage_opportunities", "arbitrage_lives",
+    "history_columns", "patterns", "withheld_insights", "ai_calls", "arbitrage_opportunities", "arbitrage_lives",
     "arbitrage_near_misses", "digests", "job_runs", "stripe_events", "sessions", "refresh_tokens", "mail_tokens",
     "users",
 )  # fmt: skip
 
 Aged = Literal[
-    "candle_hours", "candle_days", "history_columns", "patterns", "withheld_insights", "arbitrage_opportunities",
-    "arbitrage_lives", "digests", "job_runs",
+    "candle_hours", "candle_days", "history_columns", "patterns", "withheld_insights", "ai_calls",
+    "arbitrage_opportunities", "arbitrage_lives", "digests", "job_runs",
 ]  # fmt: skip
 
 Over = Literal["final", "vanished"]
@@ -47,6 +47,7 @@ _OLD: dict[Aged, str] = {
             AND i.created_at < t.detected_at + interval '1 hour')
         """,
     "withheld_insights": "t.at < $1",
+    "ai_calls": "t.at < $1",
     "arbitrage_opportunities": "t.expires_at < $1 AND t.status <> 'active'",
     "arbitrage_lives": "t.ended_at < $1",
     "digests": "t.created_at < $1",

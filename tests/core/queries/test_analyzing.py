@@ -58,15 +58,6 @@ async def test_a_withheld_answers_detail_is_kept_whatever_is_in_it(connection: d
     assert len(stored["detail"]) == 2_000
 
 
-async def test_what_was_spent_counts_from_its_moment_on(connection: db.Connection) -> None:
-    for hours, usd in ((0, "0.1"), (1, "0.02"), (30, "5")):
-        at = NOW - timedelta(hours=hours)
-        await analyzing.insert_withheld(connection, at, pattern(), "r", "d", "m", Decimal(usd))
-    assert await analyzing.spent_usd(connection, NOW) == Decimal("0.1")
-    assert await analyzing.spent_usd(connection, NOW - timedelta(hours=1)) == Decimal("0.12")
-    assert await analyzing.spent_usd(connection, NOW + timedelta(hours=1)) == 0
-
-
 @pytest.mark.parametrize("end", ["status = 'closed'", "status = 'disputed'", "listed = false"])
 async def test_an_insight_ends_with_its_market(connection: db.Connection, end: str) -> None:
     for title in ("over", "open"):

@@ -267,6 +267,9 @@ AGES: dict[Aged, str] = {
     "('kalshi', '2026-11-21Z', '1 h', 0, '')",
     "withheld_insights": "INSERT INTO withheld_insights (at, platform, market_id, reason, detail, model, cost_usd) "
     "SELECT d, '', '', '', '', '', 0 FROM unnest('{2026-11-20Z, 2026-11-21Z}'::timestamptz[]) d",
+    "ai_calls": "INSERT INTO ai_calls (at, run, part, platform, market_id, model, prompt_version, evidence_digest, "
+    "reserved_usd, reserved_tokens) "
+    "SELECT d, '', 'deep', '', '', '', '', 0, 0, 0 FROM unnest('{2026-11-20Z, 2026-11-21Z}'::timestamptz[]) d",
     "digests": "INSERT INTO digests SELECT d, d, '[]', '[]', '\"\"', '[]', '[]', '{}', '' "
     "FROM unnest('{2026-11-20Z, 2026-11-21Z}'::timestamptz[]) d",
 }

@@ -1,0 +1,70 @@
+"""`python -m analyze.costs [--days N]`: what calls to the analyst cost, by day, part and model.
+
+Exit 0 told, 1 the database is away, 2 misconfigured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from core import db
+from core.errors import OddWonsError
+from core.queries import spending
+from core.runtime import configured, make_clock
+from core.settings import AnalyzeSettings
+
+_COLUMNS = ("day", "part", "model", "calls", "published", "withheld", "failed", "prompt", "cached", "completion", "usd")
+
+
+def report(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line for each day, part and model, and their sum. Tokens are counted, dollars at list price."""
+    lines = ["\t".join(_COLUMNS)]
+    lines += ["\t".join(_cells(row)) for row in rows]
+    usd = sum((row["usd"] for row in rows), Decimal(0))
+    unknown = sum((row["unknown_usd"] for row in rows), Decimal(0))
+    per_insight = f", {usd / published:.6f} an insight" if (published := sum(row["published"] for row in rows)) else ""
+    lines.append(f"{sum(row['calls'] for row in rows)} calls, {usd:.6f} USD{per_insight}")
+    if unknown:
+        lines.append(f"of it {unknown:.6f} USD as reserved: nobody told what those calls cost")
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    names = ("day", "part", "model", "calls", "published", "withheld", "failed")
+    tokens = ("prompt_tokens", "cached_tokens", "completion_tokens")
+    return [*(str(row[name]) for name in names), *(str(row[name]) for name in tokens), f"{row['usd']:.6f}"]
+
+
+async def costs(settings: AnalyzeSettings, days: int, now: datetime) -> str:
+    """The report on the last `days` UTC days, today among them."""
+    since = now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
+    pool = await db.make_pool(settings)
+    try:
+        async with db.acquire(pool, settings.database_connect_timeout_s) as connection:
+            return report(await spending.costs(connection, since, now + timedelta(days=1)))
+    finally:
+        await pool.close()
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m analyze.costs", description=__doc__)
+    parser.add_argument("--days", type=int, default=7, help="how many, today among them (7)")
+    given = parser.parse_args(argv)
+    settings = configured(AnalyzeSettings)
+    try:
+        told = asyncio.run(costs(settings, max(1, given.days), make_clock(settings)()))
+    except OddWonsError as error:
+        sys.stderr.write(f"costs: {error}\n")
+        return 1
+    sys.stdout.write(told)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
