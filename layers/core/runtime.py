@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
-from core import db, log
+from core import db, log, reporting, secrecy
 from core.cache import Cache, make_cache
 from core.errors import ConfigError, DatabaseDown, JobFailed, JobOverlap, OddWonsError, UnknownJob
 from core.queries import jobs as job_queries
@@ -147,7 +147,7 @@ async def _recorded(run: Run[S], work: Work[S], holder: str) -> Summary:
         if isinstance(failure, TimeoutError) and deadline.expired():
             error = f"deadline of {run.job.deadline_s} s passed"
             raise JobFailed(error) from None
-        error = db.storable(f"{type(failure).__name__}: {failure}"[:2_000])
+        error = db.storable(secrecy.redacted(f"{type(failure).__name__}: {failure}"[:2_000]))
         raise
     finally:
         seconds = time.monotonic() - started
@@ -206,18 +206,20 @@ async def _lease(pool: db.Pool, job: Job, settings: Settings) -> AsyncIterator[s
             logger.warning("lease not released", extra={"job": job.name, "error": str(away)})
 
 
-def configured(kind: type[S]) -> S:
-    """The environment as settings, the log set up by them. A fault in it is one line on stderr and exit 2.
+def configured(kind: type[S], **known: str) -> S:
+    """The environment and what is `known` besides as settings, the log set up by them. A fault in it is one line on stderr and exit 2.
 
     Not an error that is raised: hosts that import a function would bury the line in a traceback, and all of them
     take an exit while they start for what it is.
     """
     try:
-        settings = load(kind)
+        settings = load(kind, **known)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
+    secrecy.hide(secrecy.secrets_of(settings))
     log.configure(settings.log_level)
+    reporting.start(settings)
     return settings
 
 
@@ -256,7 +258,8 @@ def cron_main(default_job: str, work: Mapping[str, Work[S]], kind: type[S], argv
         with _hard_exit_after(None if job is None or job.deadline_s is None else job.deadline_s + 30):
             outcome = invoke(name, work, settings)
     except OddWonsError as error:
-        sys.stderr.write(f"{name}: {error}\n")
+        sys.stderr.write(secrecy.redacted(f"{name}: {error}") + "\n")
+        reporting.report(error)
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"{name}: stopped before its end\n")
