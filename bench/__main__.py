@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import api, bundles, collecting, detection, disk, history, matching, rates, storage, traffic
+from bench import api, bundles, cold, collecting, detection, disk, history, matching, rates, storage, traffic
 from bench.result import Result
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -34,7 +34,12 @@ BENCHES: dict[tuple[str, ...], Callable[[], Coroutine[None, None, list[Result]]]
     ("api_cached_vs_bare", "api_p99_vs_bare", "api_cached_vs_naive"): api.speed,
     ("api_memory_growth_mb",): api.memory,
     ("api_uncached_vs_sql",): api.uncached,
-    ("api_cold_vs_floor",): api.cold,
+    (
+        "cold_vs_floor_collect",
+        "cold_vs_floor_analyze",
+        "cold_vs_floor_api",
+        "cold_vs_floor_stripe_webhook",
+    ): cold.run,
     (
         "rates_coverage",
         "rates_false_proofs_clean",

@@ -32,7 +32,6 @@ _UNREAD_SUFFIXES = {".pyc", ".pyi", ".pyx", ".pxd", ".c", ".h", ".cpp", ".a"}
 _ELF_MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 
 
-
 def build(architecture: str, folder: Path) -> None:
     """SAM's build for one architecture, with wheels for it whatever this machine is. Raises CalledProcessError."""
     command = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from analyze.jobs import WORK
 from aws.observing import observed
 from aws.secrets import configured
-from analyze.jobs import WORK
 from core.runtime import invoke
 from core.settings import AnalyzeSettings
 

@@ -12,6 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from core import reporting
 from core.errors import JobFailed
+from core.runtime import JOBS
 from core.secrecy import redacted
 
 log = logging.getLogger(__name__)
@@ -65,4 +66,4 @@ def _counted(handler: Handler, event: dict[str, Any], context: Any) -> Any:
 
 def _count(job: str, name: str) -> None:
     with single_metric(name, MetricUnit.Count, 1, namespace=NAMESPACE) as metric:
-        metric.add_dimension("job", job[:100])
+        metric.add_dimension("job", job if job in JOBS else "unknown")

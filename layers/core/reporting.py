@@ -1,4 +1,4 @@
-"""Sentry, where SENTRY_DSN is set: errors as they are logged or raised, without secrets, requests or local variables."""
+"""Sentry, where SENTRY_DSN is set: errors as logged or raised, without secrets, requests or local variables."""
 
 from __future__ import annotations
 

@@ -207,7 +207,9 @@ async def _lease(pool: db.Pool, job: Job, settings: Settings) -> AsyncIterator[s
 
 
 def configured(kind: type[S], **known: str) -> S:
-    """The environment and what is `known` besides as settings, the log set up by them. A fault in it is one line on stderr and exit 2.
+    """The environment and what is `known` besides as settings, the log set up by them.
+
+    A fault in it is one line on stderr and exit 2.
 
     Not an error that is raised: hosts that import a function would bury the line in a traceback, and all of them
     take an exit while they start for what it is.

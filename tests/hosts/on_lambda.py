@@ -89,8 +89,9 @@ class Container:
     def __init__(self, server: Hosted) -> None:
         self.server = server
 
-    def post(self, event: object) -> httpx.Response:
-        return httpx.post(f"{self.server.url}/2015-03-31/functions/function/invocations", json=event, timeout=120)
+    def post(self, event: object, **headers: str) -> httpx.Response:
+        url = f"{self.server.url}/2015-03-31/functions/function/invocations"
+        return httpx.post(url, json=event, headers=headers, timeout=120)
 
     def invoke(self, event: object) -> Any:
         return self.post(event).json()
@@ -117,6 +118,7 @@ def deployed(function: str, environment: Mapping[str, str], timeout_s: int = 60)
         "AWS_LAMBDA_FUNCTION_NAME": logical_id,
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_s),
         "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "of-the-tests",
         "AWS_SECRET_ACCESS_KEY": "of-the-tests",
     }
