@@ -60,7 +60,7 @@ def _counted(handler: Handler, event: dict[str, Any], context: Any) -> Any:
         if redacted(str(error)) != str(error):  # Lambda itself writes it to the log
             raise JobFailed(redacted(str(error))) from None
         raise
-    _count(job, "JobOk" if answer["status"] == "ok" else "JobOverlap")
+    _count(job, {"ok": "JobOk", "overlap": "JobOverlap", "not due": "JobNotDue"}[answer["status"]])
     return answer
 
 

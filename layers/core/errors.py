@@ -8,7 +8,7 @@ OddWonsError
 │   ├── MailDown              a mail could not be handed over
 │   ├── StripeError           Stripe did not answer usefully: StripeDown, StripeRefuses
 │   └── AnalystError          the model's service or its answer: AnalystUnavailable, AnswerRejected
-├── JobError                  JobFailed, JobOverlap, UnknownJob
+├── JobError                  JobFailed, JobOverlap, JobNotDue, UnknownJob
 └── RequestError              the caller's: BadRequest, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, TooMany
 """
 
@@ -95,6 +95,10 @@ class UnknownJob(JobError):
 
 class JobOverlap(JobError):
     """Another run holds this job's lease."""
+
+
+class JobNotDue(JobError):
+    """A stand-by's turn has not come: the job ran in time elsewhere."""
 
 
 class JobFailed(JobError):

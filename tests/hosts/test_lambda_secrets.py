@@ -16,7 +16,6 @@ from tests.hosts.on_lambda import Deploy, needs_emulator
 
 pytestmark = needs_emulator
 PATH = "/oddwons/tests"
-ACCESS = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def aws() -> Iterator[str]:
 
 @pytest.fixture
 def store(aws: str) -> Any:
-    return boto3.client("ssm", endpoint_url=aws, **ACCESS)
+    return boto3.client("ssm", "eu-west-1", endpoint_url=aws, aws_access_key_id="x", aws_secret_access_key="x")
 
 
 def environment(aws: str, **more: str) -> dict[str, str]:
