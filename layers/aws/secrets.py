@@ -36,7 +36,7 @@ def _read(path: str, names: list[str]) -> dict[str, str]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     within = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 3, "mode": "standard"})
-    asked = {f"{path}/{name}": {} for name in names}
+    asked: dict[str, dict[str, str]] = {f"{path}/{name}": {} for name in names}
     try:
         # What is not stored is listed under "_errors", and is then a missing setting like any other.
         told = SSMProvider(boto_config=within).get_parameters_by_name(asked, decrypt=True, raise_on_error=False)
