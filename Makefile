@@ -50,6 +50,7 @@ check: .venv/.dev
 	@$(BIN)/lint-imports
 	@$(BIN)/cfn-lint template.yaml
 	@$(BIN)/hadolint railway/Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
 
 package: .venv/.dev
 	@$(BIN)/sam validate --lint >/dev/null
