@@ -274,6 +274,7 @@ class Analyses(BaseModel):
 # By the name of the route.
 BY_ROUTE: dict[str, type[BaseModel]] = {
     "health": Health,
+    "health_jobs": Health,
     "live": Health,
     "get_insights": Insights,
     "get_insight": OneInsight,

@@ -81,6 +81,12 @@ class Settings(BaseSettings):
         default=None, ge=0, le=86_400, description="run only what was due this long ago and nobody did; unset: always"
     )
 
+    jobs_watched: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("collect", "settle", "upkeep", "analyze", "digest", "base-rates", "reconcile"),
+        description="whose missing is an alarm; comma-separated",
+    )
+    missed_after_s: int = Field(default=1_200, ge=0, le=86_400, description="past a job's time and deadline")
+
     collect_interval_s: int = Field(default=900, ge=60, le=86_400)
     analyze_interval_s: int = Field(default=900, ge=60, le=86_400)
 
@@ -95,6 +101,11 @@ class Settings(BaseSettings):
         if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
         return _sound(value)
+
+    @field_validator("jobs_watched", mode="before")
+    @classmethod
+    def _is_listed(cls, value: object) -> object:
+        return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("redis_url")
     @classmethod
