@@ -37,7 +37,9 @@ def secrets_of(settings: BaseModel) -> Iterator[str]:
 def hide(secrets: Iterable[str]) -> None:
     """From now on `redacted` hides these, in every form in which a line may carry them."""
     global _known
-    forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
+    known = [secret for secret in secrets if len(secret) >= _SHORTEST]
+    # Twice: the text of an object is quoted again in JSON.
+    forms = {again for secret in known for form in _forms(secret) for again in _forms(form)}
     # The longest first, so that a secret within another leaves no rest of that.
     spelt = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
     _known = re.compile(spelt) if spelt else None
@@ -50,6 +52,7 @@ def _forms(secret: str) -> set[str]:
         quote(secret, safe=""),
         repr(secret)[1:-1],
         ascii(secret)[1:-1],
+        repr(secret.encode(errors="replace"))[2:-1],
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
     }
