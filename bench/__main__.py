@@ -17,7 +17,7 @@ from bench.result import Result
 
 RESULTS = Path(__file__).parent / "results.json"
 BENCHES: dict[tuple[str, ...], Callable[[], Coroutine[None, None, list[Result]]]] = {
-    ("insert_1000_ms", "latest_price_ms", "history_24h_ms"): storage.run,
+    ("insert_1000_ms", "latest_price_ms", "history_24h_ms", "history_90d_ms", "search_ms"): storage.run,
     ("detect_kernel_ms_50k",): detection.run,
     ("detect_cpu_s_per_10k", "detect_wire_mb", "detect_peak_mb", "detect_growth"): detection.whole,
     ("bundles_per_s",): bundles.run,
