@@ -120,16 +120,17 @@ async def _read(connection: db.Connection, busy: int, stored: str) -> list[Resul
         assert row["price"] is not None
 
     async def day() -> None:
-        asked = (next(ids), "snapshot", NOW - DAY, NOW, 1_000)
-        assert len(await search.history(connection, "kalshi", *asked)) == 96
+        asked = search.history(connection, "kalshi", next(ids), "snapshot", NOW - DAY, NOW, 1_000)
+        assert len(await asked) == 96
 
     async def days() -> None:
-        asked = (next(ids), "day", MIDNIGHT - DAYS * DAY, NOW, 1_000)
-        assert len(await search.history(connection, "kalshi", *asked)) >= DAYS
+        asked = search.history(connection, "kalshi", next(ids), "day", MIDNIGHT - DAYS * DAY, NOW, 1_000)
+        assert len(await asked) >= DAYS
 
     async def found() -> None:
-        any_ = {"platform": None, "category": None, "ended": False, "after": None, "limit": 50}
-        assert await search.markets_matching(connection, "bitcoin december", **any_)
+        assert await search.markets_matching(
+            connection, "bitcoin december", platform=None, category=None, ended=False, after=None, limit=50
+        )
 
     async def nothing() -> None:
         await db.ping(connection)

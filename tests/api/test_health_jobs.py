@@ -13,7 +13,7 @@ SECRET = "a-secret-of-the-tests-that-is-long-enough"
 async def test_jobs_that_did_not_run_are_a_503_that_names_them(
     client_of: ClientOf, database_url: str, connection: db.Connection
 ) -> None:
-    app = make_app(ApiSettings(database_url=database_url, jwt_secret=SECRET))  # type: ignore[arg-type]
+    app = make_app(ApiSettings(database_url=database_url, jwt_secret=SECRET))
     http = await client_of(app)
     answer = await http.get("/health/jobs")
     assert answer.status_code == 503

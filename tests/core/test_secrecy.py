@@ -101,7 +101,7 @@ def test_what_is_no_secret_is_left_as_it_is(text: str) -> None:
 
 
 def test_a_password_is_hidden_as_it_is_written_and_as_it_is_meant() -> None:
-    settings = Settings(database_url=VALUES["DATABASE_URL"])  # type: ignore[arg-type]
+    settings = Settings(database_url=VALUES["DATABASE_URL"])
     assert {ODD, quote(ODD, safe="")} <= set(secrets_of(settings))
     hide(secrets_of(settings))
     try:

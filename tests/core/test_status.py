@@ -16,7 +16,7 @@ from core.status import missed_jobs
 from tests.hosts.hosting import clean_environment, run_command
 from tests.hosts.schedule import implemented
 
-SETTINGS = Settings(database_url="postgresql://x@h/x")  # type: ignore[arg-type]
+SETTINGS = Settings(database_url="postgresql://x@h/x")
 
 
 async def began(connection: db.Connection, job: str, ago: timedelta, status: str = "ok", error: str = "") -> None:
@@ -82,7 +82,7 @@ def test_the_command_tells_all_of_it_and_exits_1_while_a_job_is_missed(database_
     assert told["missed"] == list(SETTINGS.jobs_watched)
 
     async def ran() -> None:
-        pool = await db.make_pool(Settings(database_url=database_url))  # type: ignore[arg-type]
+        pool = await db.make_pool(Settings(database_url=database_url))
         async with pool.acquire() as connection:
             await all_began(connection)
             await began(connection, "collect", timedelta(0), "failed", "no venue could be read")

@@ -6,14 +6,14 @@ import re
 from typing import Any
 
 import pytest
-import yaml
+from samcli.yamlhelper import yaml_parse
 
 from tests.conftest import ROOT
 from tests.hosts.schedule import SETTINGS, implemented, required, variables
 
 
 def read(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((ROOT / name).read_text())
+    content: dict[str, Any] = yaml_parse((ROOT / name).read_text())
     return content
 
 
