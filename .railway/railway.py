@@ -12,7 +12,7 @@ from stripe_webhook.jobs import WORK as BILLING
 BUILD = {
     "builder": "DOCKERFILE",
     "dockerfilePath": "railway/Dockerfile",
-    "watchPatterns": ["functions/**", "layers/**", "sql/**", "railway/Dockerfile"],
+    "watchPatterns": ["functions/**", "layers/**", "requirements/**", "sql/**", "railway/Dockerfile"],
 }
 # Railway keeps these values, set there by hand; what is not named here is removed by `apply`.
 SECRET = preserve()
