@@ -5,9 +5,9 @@ UV := $(BIN)/uv pip
 export PYTHONDONTWRITEBYTECODE = 1
 export SAM_CLI_TELEMETRY = 0
 
-.PHONY: demo run smoke rates replay costs reset test check bench match-report lock help
+.PHONY: demo run smoke rates replay costs reset test check package bench match-report lock help
 help:
-	@echo "make demo · run · smoke [WORLD=dir] · rates · test · check · bench [ONLY=name]"
+	@echo "make demo · run · smoke [WORLD=dir] · rates · test · check · package · bench [ONLY=name]"
 	@echo "     replay ID=insight [AGAIN=1] · costs [DAYS=7], of DATABASE_URL"
 	@echo "     match-report PAIRS=file.csv · reset · lock"
 
@@ -61,6 +61,11 @@ check: .venv/.dev
 	@$(BIN)/lint-imports
 	@$(BIN)/cfn-lint template.yaml
 	@$(BIN)/hadolint railway/Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+
+package: .venv/.dev
+	@$(BIN)/sam validate --lint >/dev/null
+	@$(BIN)/python -m local.package
 
 bench: .venv/.dev
 	@$(BIN)/python -m bench $(ONLY)
@@ -69,6 +74,8 @@ match-report: .venv/.local
 	@$(BIN)/python -m local.match_report $(if $(PAIRS),"$(PAIRS)")
 
 COMPILE := $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+# Lambda's runtime has boto3 and what that needs.
+OF_LAMBDA := botocore python-dateutil six urllib3
 lock: $(BIN)/uv
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@$(COMPILE) --no-deps requirements/model.in -o requirements/model.txt
@@ -76,5 +83,7 @@ lock: $(BIN)/uv
 	@$(COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/local.txt
 	@$(COMPILE) pyproject.toml --extra serve -c requirements/dev.txt -o requirements/serve.txt
 	@$(COMPILE) pyproject.toml --extra migrate -c requirements/dev.txt -o requirements/migrate.txt
+	@$(COMPILE) pyproject.toml --extra lambda -c requirements/dev.txt $(OF_LAMBDA:%=--no-emit-package %) \
+	  --no-emit-package oddwons -o requirements/lambda.txt
 	@for name in collect analyze api stripe_webhook; do \
 	  $(COMPILE) pyproject.toml --extra $$name -c requirements/dev.txt -o functions/$$name/requirements.txt; done

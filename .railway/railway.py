@@ -12,7 +12,7 @@ from stripe_webhook.jobs import WORK as BILLING
 BUILD = {
     "builder": "DOCKERFILE",
     "dockerfilePath": "railway/Dockerfile",
-    "watchPatterns": ["functions/**", "layers/**", "sql/**", "railway/Dockerfile"],
+    "watchPatterns": ["functions/**", "layers/**", "requirements/**", "sql/**", "railway/Dockerfile"],
 }
 # Railway keeps these values, set there by hand; what is not named here is removed by `apply`.
 SECRET = preserve()
@@ -23,19 +23,27 @@ WEBHOOK = SALES | {"STRIPE_WEBHOOK_SECRET": SECRET}
 @define_railway  # type: ignore[untyped-decorator]
 def main(context: Any = None) -> Project:
     database, cache = postgres("postgres"), redis("redis")
+    staging = (context or {}).get("environment") == "staging"
     common = {
-        "ENVIRONMENT": "production",
+        "ENVIRONMENT": "staging" if staging else "production",
         "LOG_LEVEL": "INFO",
         "DATABASE_URL": database.env.DATABASE_URL,
         "REDIS_URL": cache.env.REDIS_URL,
+        "SENTRY_DSN": SECRET,
     }
-    analyst = {"AI_ANALYSIS_ENABLED": "true", "AI_MODEL": "openai/gpt-oss-20b", "GROQ_API_KEY": SECRET}
+    analyst = {
+        "AI_ANALYSIS_ENABLED": "false" if staging else "true",
+        "AI_MODEL": "openai/gpt-oss-20b",
+        "GROQ_API_KEY": SECRET,
+    }
     jobs = [
         cron(job, common | {"analyze": analyst, "stripe_webhook": WEBHOOK}.get(job.function, {}))
         for job in JOBS.values()
         if job.cron and job.name in {*COLLECT, *ANALYZE, *BILLING}
     ]
-    return project("oddwons", resources=[database, cache, api(common), stripe_webhook(common), *jobs])
+    return project(
+        "oddwons", resources=[database, cache, api(common, 1 if staging else 2), stripe_webhook(common), *jobs]
+    )
 
 
 def cron(job: Job, variables: dict[str, Any]) -> Service:
@@ -49,7 +57,7 @@ def cron(job: Job, variables: dict[str, Any]) -> Service:
     )
 
 
-def api(common: dict[str, Any]) -> Service:
+def api(common: dict[str, Any], replicas: int) -> Service:
     mail = ("PUBLIC_URL", "SMTP_HOST", "SMTP_USERNAME", "SMTP_PASSWORD", "MAIL_FROM")
     return service(
         "api",
@@ -58,8 +66,13 @@ def api(common: dict[str, Any]) -> Service:
         preDeploy="alembic upgrade head",
         healthcheck="/health",
         healthcheckTimeout=120,
-        replicas=2,
-        deploy={"restartPolicyType": "ON_FAILURE", "restartPolicyMaxRetries": 10},
+        replicas=replicas,
+        deploy={
+            "restartPolicyType": "ON_FAILURE",
+            "restartPolicyMaxRetries": 10,
+            "overlapSeconds": 20,
+            "drainingSeconds": 20,
+        },
         # One proxy of Railway's stands before it and names the caller's address.
         env=common | SALES | dict.fromkeys(("JWT_SECRET", "CORS_ORIGINS", *mail), SECRET) | {"FORWARDED_HOPS": "1"},
     )

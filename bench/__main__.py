@@ -12,12 +12,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import analyst, api, bundles, collecting, detection, disk, history, matching, rates, storage, traffic
+from bench import analyst, api, bundles, cold, collecting, detection, disk, history, matching, rates, storage, traffic
 from bench.result import Result
 
 RESULTS = Path(__file__).parent / "results.json"
 BENCHES: dict[tuple[str, ...], Callable[[], Coroutine[None, None, list[Result]]]] = {
-    ("insert_1000_ms", "latest_price_ms", "history_24h_ms"): storage.run,
+    ("insert_1000_ms", "latest_price_ms", "history_24h_ms", "history_90d_ms", "search_ms"): storage.run,
     ("detect_kernel_ms_50k",): detection.run,
     ("detect_cpu_s_per_10k", "detect_wire_mb", "detect_peak_mb", "detect_growth"): detection.whole,
     ("bundles_per_s",): bundles.run,
@@ -34,7 +34,12 @@ BENCHES: dict[tuple[str, ...], Callable[[], Coroutine[None, None, list[Result]]]
     ("api_cached_vs_bare", "api_p99_vs_bare", "api_cached_vs_naive"): api.speed,
     ("api_memory_growth_mb",): api.memory,
     ("api_uncached_vs_sql",): api.uncached,
-    ("api_cold_vs_floor",): api.cold,
+    (
+        "cold_vs_floor_collect",
+        "cold_vs_floor_analyze",
+        "cold_vs_floor_api",
+        "cold_vs_floor_stripe_webhook",
+    ): cold.run,
     (
         "rates_coverage",
         "rates_false_proofs_clean",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,12 +28,6 @@ PATH = "/api/v1/insights/ai"
 USERS, INSIGHTS, ROUNDS, ROUND_S = 100, 20, 5, 4.0
 MEMORY_REQUESTS = 1_000_000
 STORED, ALIVE, PAGE = 1_000_000, 2_000, 100
-COLD_TIMES = 15
-COLD = {
-    "floor": "import asyncpg\nfrom fastapi import FastAPI\nfrom mangum import Mangum\n"
-    "handler = Mangum(FastAPI(), lifespan='off')",
-    "api": "from api.handler import handler",
-}
 SECRET = "a secret of the benches, long enough for HS256"  # noqa: S105  of a server that lives for a minute
 
 
@@ -168,22 +159,3 @@ async def uncached() -> list[Result]:
     ms = median(bare)
     said = f"{STORED:,} stored, {ALIVE:,} alive, a page of {PAGE}: query {ms:.2f} ms, request {median(asked):.2f} ms"
     return [at_most("api_uncached_vs_sql", median(asked) / ms, "×", said, 3)]
-
-
-async def cold() -> list[Result]:
-    """Processor time of a fresh process until the api function's handler is there, beside the least such function."""
-    cached = {"PYTHONPYCACHEPREFIX": str(DATA / "bench-bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
-    ours = {"PYTHONPATH": "functions:layers", "DATABASE_URL": "postgresql://x@127.0.0.1/x"}
-    environment = os.environ | _settings() | ours | cached
-    times: dict[str, list[float]] = {name: [] for name in COLD}
-    for _ in range(COLD_TIMES):
-        for name, code in COLD.items():
-            timed = f"import time; began = time.process_time()\n{code}\nprint(time.process_time() - began)"
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", timed, env=environment, stdout=asyncio.subprocess.PIPE
-            )
-            said, _ = await process.communicate()
-            times[name].append(1_000 * float(said))
-    api, floor = median(times["api"]), median(times["floor"])
-    told = f"FastAPI + Mangum + asyncpg {floor:.0f} ms, the api function {api:.0f} ms; both compiled"
-    return [at_most("api_cold_vs_floor", api / floor, "×", told, 1.5)]

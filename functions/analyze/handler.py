@@ -1,22 +1,18 @@
-"""The same jobs on AWS Lambda (`handler`, event `{"job": name}`) and Cloud Run (`http`, `?job=name`)."""
+"""The jobs on AWS Lambda: event `{"job": name}`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analyze.jobs import WORK
-from core.runtime import configured, invoke
+from aws.observing import observed
+from aws.secrets import configured
+from core.runtime import invoke
 from core.settings import AnalyzeSettings
-
-if TYPE_CHECKING:
-    import flask
 
 SETTINGS = configured(AnalyzeSettings)
 
 
+@observed("analyze")
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return invoke(event.get("job", "analyze"), WORK, SETTINGS, context.get_remaining_time_in_millis() / 1_000)
-
-
-def http(request: flask.Request) -> dict[str, Any]:
-    return invoke(request.args.get("job", "analyze"), WORK, SETTINGS)

@@ -356,6 +356,7 @@ class AnalysisPage(BaseModel):
 # By the name of the route.
 BY_ROUTE: dict[str, type[BaseModel]] = {
     "health": Health,
+    "health_jobs": Health,
     "live": Health,
     "get_insights": InsightPage,
     "get_insight": OneInsight,

@@ -21,6 +21,7 @@ from api.resources import Resources
 from core.errors import DatabaseDown
 from core.runtime import Clock, make_clock
 from core.settings import ApiSettings
+from core.status import missed_jobs
 
 _TOLD = ["etag", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id", "location", "age", "warning"]
 
@@ -63,6 +64,8 @@ def make_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
         )
     app.add_api_route("/health", health, methods=["GET"], tags=["operation"],
                       responses=document.NOT_READY)  # fmt: skip
+    app.add_api_route("/health/jobs", health_jobs, methods=["GET"], tags=["operation"],
+                      responses=document.NOT_READY)  # fmt: skip
     app.add_api_route("/health/live", live, methods=["GET"], tags=["operation"])
     for part in (reading, analyses, signing_in, billing):
         app.include_router(part.router)
@@ -78,6 +81,18 @@ async def health(resources: Needs) -> Response:
         await resources.ping()
     except DatabaseDown:
         return problems.problem(503, "The database does not answer.")
+    return Response(b'{"status":"ok"}', media_type="application/json")
+
+
+async def health_jobs(resources: Needs) -> Response:
+    """For a monitor outside: 200 when every scheduled job ran in time, else 503 with those that did not."""
+    try:
+        async with resources.connection() as connection:
+            missed = await missed_jobs(connection, resources.settings)
+    except DatabaseDown:
+        return problems.problem(503, "The database does not answer.")
+    if missed:
+        return problems.problem(503, "Jobs did not run in time.", missed=missed)
     return Response(b'{"status":"ok"}', media_type="application/json")
 
 

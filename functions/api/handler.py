@@ -1,25 +1,20 @@
-"""The API on AWS Lambda (`handler`) and Cloud Run (`http`)."""
+"""The API on AWS Lambda, behind an HTTP API."""
 
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
 
 gc.disable()  # nothing that is imported is garbage: looking for some among it takes a tenth of a cold start
 
 from mangum import Mangum  # noqa: E402
 
-from api.serve import app  # noqa: E402
+from api.app import make_app  # noqa: E402
+from aws.observing import observed  # noqa: E402
+from aws.secrets import configured  # noqa: E402
+from core.settings import ApiSettings  # noqa: E402
+
+_app = make_app(configured(ApiSettings))
+handler = observed("api")(Mangum(_app, lifespan="off"))
 
 gc.freeze()
 gc.enable()
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI, Request
-
-handler = Mangum(app, lifespan="off")
-
-
-async def http(request: Request) -> FastAPI:
-    """functions-framework's asyncio mode calls what it is given with the request's own scope: any ASGI app will do."""
-    return app

@@ -1,22 +1,18 @@
-"""The same jobs on AWS Lambda (`handler`, event `{"job": name}`) and Cloud Run (`http`, `?job=name`)."""
+"""The jobs on AWS Lambda: event `{"job": name}`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from aws.observing import observed
+from aws.secrets import configured
 from collect.jobs import WORK
-from core.runtime import configured, invoke
+from core.runtime import invoke
 from core.settings import CollectSettings
-
-if TYPE_CHECKING:
-    import flask
 
 SETTINGS = configured(CollectSettings)
 
 
+@observed("collect")
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return invoke(event.get("job", "collect"), WORK, SETTINGS, context.get_remaining_time_in_millis() / 1_000)
-
-
-def http(request: flask.Request) -> dict[str, Any]:
-    return invoke(request.args.get("job", "collect"), WORK, SETTINGS)

@@ -124,7 +124,10 @@ class translated:  # noqa: N801
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         # asyncpg counts an argument of the wrong type among its interface errors: that is a bug, not an absence.
-        wrong_argument = isinstance(error, ValueError) and not isinstance(error, asyncpg.ClientConfigurationError)
+        # A certificate that is refused is a ValueError too, and an OSError.
+        wrong_argument = isinstance(error, ValueError) and not isinstance(
+            error, (asyncpg.ClientConfigurationError, OSError)
+        )
         if isinstance(error, _AWAY) and not wrong_argument:
             raise DatabaseDown(f"database: {_said(error)}") from error
 

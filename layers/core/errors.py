@@ -9,7 +9,7 @@ OddWonsError
 │   ├── StripeError           Stripe did not answer usefully: StripeDown, StripeRefuses
 │   └── AnalystError          the model's service or its answer: AnalystUnavailable (AnalystBusy),
 │                             AnswerRejected, BudgetSpent
-├── JobError                  JobFailed, JobOverlap, UnknownJob
+├── JobError                  JobFailed, JobOverlap, JobNotDue, UnknownJob
 └── RequestError              the caller's: BadRequest, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, TooMany
 """
 
@@ -115,6 +115,10 @@ class UnknownJob(JobError):
 
 class JobOverlap(JobError):
     """Another run holds this job's lease."""
+
+
+class JobNotDue(JobError):
+    """A stand-by's turn has not come: the job ran in time elsewhere."""
 
 
 class JobFailed(JobError):

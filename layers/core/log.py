@@ -1,12 +1,15 @@
-"""Log lines: JSON on one line where a machine reads them, short text on a terminal."""
+"""Log lines: JSON on one line where a machine reads them, short text on a terminal. No secret is in either."""
 
 import json
 import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import TextIO
 
 import orjson
+
+from core.secrecy import redacted
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -39,9 +42,16 @@ class TextFormatter(logging.Formatter):
         return super().format(record) + "".join(extras)
 
 
+class Handler(logging.StreamHandler[TextIO]):
+    """Whatever formatter a host gives it: what it writes has passed `redacted`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
 def configure(level: str) -> None:
     """Sends every logger to stderr; stdout belongs to a command's result."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Handler(sys.stderr)
     if sys.stderr.isatty():
         handler.setFormatter(TextFormatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     else:

@@ -14,14 +14,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
-from core import db, log
+from core import db, log, reporting, secrecy
 from core.cache import Cache, make_cache
-from core.errors import ConfigError, DatabaseDown, JobFailed, JobOverlap, OddWonsError, UnknownJob
+from core.errors import ConfigError, DatabaseDown, JobFailed, JobNotDue, JobOverlap, OddWonsError, UnknownJob
 from core.queries import jobs as job_queries
+from core.schedule import waits_for_us
 from core.settings import ServerSettings, Settings, load, simulated_now
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ JOBS: Mapping[str, Job] = {
 
 RECORDING_S = 10
 _AGAIN_S = 2.0
+_HELD = 0.9  # of a lease's time: who cannot renew it stops before another may take it
 _STOP_WITHIN_S = 30  # after which hosts kill anyway
 
 S = TypeVar("S", bound=Settings)
@@ -95,8 +97,10 @@ def make_clock(settings: Settings) -> Clock:
     return now
 
 
-async def run_job(name: str, work: Mapping[str, Work[S]], settings: S, limit_s: float | None = None) -> Summary:
-    """Runs one job under its lease and deadline and records it. Raises what the work raised, and JobOverlap.
+async def run_job(
+    name: str, work: Mapping[str, Work[S]], settings: S, limit_s: float | None = None, clock: Clock | None = None
+) -> Summary:
+    """Runs one job under its lease and deadline and records it. Raises what the work raised, JobOverlap and JobNotDue.
 
     `limit_s`: when the host will stop us; the job gives up before that, while its end can still be recorded.
     """
@@ -108,11 +112,12 @@ async def run_job(name: str, work: Mapping[str, Work[S]], settings: S, limit_s: 
         left_s = max(1, int(limit_s) - RECORDING_S)
         job = replace(job, deadline_s=left_s if job.deadline_s is None else min(left_s, job.deadline_s))
     until = None if job.deadline_s is None else time.monotonic() + job.deadline_s
-    clock = make_clock(settings)
+    clock = clock or make_clock(settings)
     pool, cache = await db.make_pool(settings), make_cache(settings)
     try:
         async with _lease(pool, job, settings) as holder:
             run = Run(job, settings, pool, cache, clock, clock(), until)
+            await _is_called_for(run)
             return await _recorded(run, work[name], holder)
     finally:
         await cache.close()
@@ -136,6 +141,21 @@ async def _cancellable(work: Coroutine[Any, Any, Summary]) -> Summary:
         raise
 
 
+async def _is_called_for(run: Run[S]) -> None:
+    """Under the lease, by the database's clock. Raises JobFailed on a host whose own clock is wrong, and JobNotDue."""
+    settings = run.settings
+    async with run.transaction() as connection:
+        now, began = await job_queries.standing(connection, run.job.name)
+    skew = timedelta(seconds=settings.max_clock_skew_s)
+    if settings.clock_start is None and abs(run.clock() - now) > skew:
+        raise JobFailed(f"this host's clock says {run.clock():%F %T}, the database's {now:%F %T}")
+    if settings.standby_after_s is None or run.job.cron is None:
+        return
+    after = timedelta(seconds=settings.standby_after_s)
+    if not waits_for_us(run.job.cron, now, began, after, skew):
+        raise JobNotDue(f"{run.job.name}: in time elsewhere, last begun at {began:%F %T}")
+
+
 async def _recorded(run: Run[S], work: Work[S], holder: str) -> Summary:
     run_id = str(uuid4())
     started = time.monotonic()
@@ -152,7 +172,7 @@ async def _recorded(run: Run[S], work: Work[S], holder: str) -> Summary:
         if isinstance(failure, TimeoutError) and deadline.expired():
             error = f"deadline of {run.job.deadline_s} s passed"
             raise JobFailed(error) from None
-        error = db.storable(f"{type(failure).__name__}: {failure}"[:2_000])
+        error = db.storable(secrecy.redacted(f"{type(failure).__name__}: {failure}"[:2_000]))
         raise
     finally:
         seconds = time.monotonic() - started
@@ -171,23 +191,25 @@ async def _lease(pool: db.Pool, job: Job, settings: Settings) -> AsyncIterator[s
     """Holds the job's lease and renews it; the body is cancelled when it is lost to another holder."""
     holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
     ttl_s, connect_s = settings.lease_ttl_s, settings.database_connect_timeout_s
+    asked = time.monotonic()
     async with db.acquire(pool, connect_s) as connection:
         if not await job_queries.take_lease(connection, job.name, holder, ttl_s):
             raise JobOverlap(f"{job.name}: another run is under way")
     body = asyncio.current_task()
 
     async def renew() -> None:
-        held, until = True, time.monotonic() + ttl_s
-        while held:
-            await asyncio.sleep(ttl_s / 3)
+        """Until the lease is lost, or so nearly over that the work must end, because the database cannot be asked."""
+        until = asked + _HELD * ttl_s
+        while (left_s := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(ttl_s / 3, left_s))
             try:
-                async with db.acquire(pool, connect_s) as connection:
-                    asked = time.monotonic()
-                    held = await job_queries.renew_lease(connection, job.name, holder, ttl_s)
-                    until = asked + ttl_s
+                async with asyncio.timeout(until - time.monotonic()), db.acquire(pool, connect_s) as connection:
+                    began = time.monotonic()
+                    if not await job_queries.renew_lease(connection, job.name, holder, ttl_s):
+                        break
+                    until = began + _HELD * ttl_s
             except Exception as failure:  # noqa: BLE001  whatever it was, the lease must not lapse unnoticed
                 logger.warning("lease not renewed", extra={"job": job.name, "error": str(failure)})
-                held = time.monotonic() < until
         logger.error("lease lost", extra={"job": job.name})
         if body is not None:
             body.cancel("lease lost")
@@ -211,18 +233,22 @@ async def _lease(pool: db.Pool, job: Job, settings: Settings) -> AsyncIterator[s
             logger.warning("lease not released", extra={"job": job.name, "error": str(away)})
 
 
-def configured(kind: type[S]) -> S:
-    """The environment as settings, the log set up by them. A fault in it is one line on stderr and exit 2.
+def configured(kind: type[S], **known: str) -> S:
+    """The environment and what is `known` besides as settings, the log set up by them.
+
+    A fault in it is one line on stderr and exit 2.
 
     Not an error that is raised: hosts that import a function would bury the line in a traceback, and all of them
     take an exit while they start for what it is.
     """
     try:
-        settings = load(kind)
+        settings = load(kind, **known)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
+    secrecy.hide(secrecy.secrets_of(settings))
     log.configure(settings.log_level)
+    reporting.start(settings)
     return settings
 
 
@@ -247,6 +273,9 @@ def invoke(name: str, work: Mapping[str, Work[S]], settings: S, limit_s: float |
     except JobOverlap as error:
         logger.info(str(error))
         return {"job": name, "status": "overlap", "detail": str(error)}
+    except JobNotDue as error:
+        logger.info(str(error))
+        return {"job": name, "status": "not due", "detail": str(error)}
 
 
 def cron_main(default_job: str, work: Mapping[str, Work[S]], kind: type[S], argv: list[str] | None = None) -> int:
@@ -261,7 +290,8 @@ def cron_main(default_job: str, work: Mapping[str, Work[S]], kind: type[S], argv
         with _hard_exit_after(None if job is None or job.deadline_s is None else job.deadline_s + 30):
             outcome = invoke(name, work, settings)
     except OddWonsError as error:
-        sys.stderr.write(f"{name}: {error}\n")
+        sys.stderr.write(secrecy.redacted(f"{name}: {error}") + "\n")
+        reporting.report(error)
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"{name}: stopped before its end\n")

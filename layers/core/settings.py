@@ -73,7 +73,20 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     cache_timeout_s: float = Field(default=1.0, gt=0, le=30)
 
+    sentry_dsn: SecretStr | None = Field(default=None, description="where errors are reported; none without it")
+
     lease_ttl_s: float = Field(default=60.0, ge=1, le=3_600, description="a dead run's job is free again after this")
+
+    max_clock_skew_s: float = Field(default=60.0, ge=1, le=3_600, description="off the database's clock; no job beyond")
+    standby_after_s: int | None = Field(
+        default=None, ge=0, le=86_400, description="run only what was due this long ago and nobody did; unset: always"
+    )
+
+    jobs_watched: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("collect", "settle", "upkeep", "analyze", "requests", "digest", "base-rates", "reconcile"),
+        description="whose missing is an alarm; comma-separated",
+    )
+    missed_after_s: int = Field(default=1_200, ge=0, le=86_400, description="past a job's time and deadline")
 
     collect_interval_s: int = Field(default=900, ge=60, le=86_400)
     analyze_interval_s: int = Field(default=900, ge=60, le=86_400)
@@ -89,6 +102,11 @@ class Settings(BaseSettings):
         if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
         return _sound(value)
+
+    @field_validator("jobs_watched", mode="before")
+    @classmethod
+    def _is_listed(cls, value: object) -> object:
+        return tuple(name.strip() for name in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("redis_url")
     @classmethod
@@ -111,6 +129,16 @@ class Settings(BaseSettings):
         if self.clock_start is not None and self.environment == "production":
             raise ValueError("CLOCK_START is for the local kit and is refused when ENVIRONMENT=production")
         return self
+
+
+class LambdaSettings(BaseSettings):
+    """What is read before a function's own settings on AWS Lambda."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, defer_build=True)
+
+    secrets_path: str | None = Field(
+        default=None, pattern=r"^(/[\w.-]+)+$", description="where SSM keeps the secrets, each by its variable's name"
+    )
 
 
 class CollectSettings(Settings):
@@ -318,7 +346,7 @@ class WebhookSettings(StripeSettings):
         return value
 
 
-S = TypeVar("S", bound=Settings)
+S = TypeVar("S", bound=BaseSettings)
 
 
 def load(kind: type[S], **overrides: object) -> S:

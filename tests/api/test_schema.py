@@ -49,6 +49,10 @@ async def fill(pool: db.Pool) -> dict[Tier, str]:
         await insert_digest(connection, [insight], NOW - HOUR)
         await insert_arbitrage(connection, "pair")
         await insert_near_miss(connection, "missed", NOW)
+        await connection.execute(  # jobs that run, or /health/jobs says that they do not
+            "INSERT INTO job_runs (id, job, holder, started_at, status) "
+            "VALUES (gen_random_uuid(), 'collect', 'x', now(), 'ok')"
+        )
         users = {tier: await accounts.upsert_user(connection, f"{tier}@example.com", tier, NOW) for tier in Tier}
     return {tier: make_token(user, SECRET, time.time(), 30) for tier, user in users.items()}
 

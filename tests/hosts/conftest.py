@@ -11,6 +11,7 @@ from local.replay import make_app
 from local.world import GeneratedWorld
 from tests.conftest import NOW, served
 from tests.hosts.hosting import clean_environment
+from tests.hosts.on_lambda import Deploy, deployed
 
 
 def reading(address: str) -> dict[str, str]:
@@ -42,3 +43,9 @@ def mute_venues() -> Iterator[dict[str, str]]:
 def job_environment(database_url: str, venues: dict[str, str]) -> dict[str, str]:
     clock = {"CLOCK_START": NOW.isoformat(), "CLOCK_SPEED": "0"}
     return clean_environment(DATABASE_URL=database_url, AI_ANALYSIS_ENABLED="false") | clock | venues
+
+
+@pytest.fixture
+def deploy() -> Deploy:
+    """deploy(function, environment): its built artefact and the layer in a container."""
+    return deployed

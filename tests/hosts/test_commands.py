@@ -193,6 +193,14 @@ def test_what_is_under_way_when_the_api_is_told_to_stop_is_answered_first(databa
         assert "Traceback" not in server.said()
 
 
+def test_a_server_that_listens_on_all_addresses_takes_ipv6_and_ipv4(tmp_path: Path) -> None:
+    environment = clean_environment(DATABASE_URL=NOWHERE, HOST="::") | hosting.API
+    with hosted(lambda *_: [sys.executable, "-m", "api"], environment, tmp_path) as server:
+        port = server.url.rsplit(":", 1)[1]
+        for address in ("127.0.0.1", "[::1]"):
+            assert httpx.get(f"http://{address}:{port}/health/live", timeout=60).status_code == 200
+
+
 def test_the_webhook_serves_on_its_port_until_it_is_told_to_stop(database_url: str, tmp_path: Path) -> None:
     webhook = [sys.executable, "-m", "stripe_webhook"]
     with hosting.paying(database_url) as payer:

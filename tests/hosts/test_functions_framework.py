@@ -19,7 +19,7 @@ FUNCTIONS: dict[str, list[str]] = {"collect": [], "analyze": [], "api": ["--asgi
 
 
 def command(function: str, *flags: str) -> list[str]:
-    source = str(ROOT / "functions" / function / "handler.py")
+    source = str(ROOT / "functions" / function / "cloud_run.py")
     return ["functions_framework", "--source", source, "--target", "http", "--host", "127.0.0.1", *flags]
 
 

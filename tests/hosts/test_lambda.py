@@ -3,131 +3,17 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
-import os
-import platform
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import httpx
 import pytest
 
 from core.models import Tier
-from tests.conftest import ROOT
 from tests.hosts import hosting
-from tests.hosts.hosting import Hosted, clean_environment, hosted
-from tests.hosts.template import FUNCTIONS, read_template
+from tests.hosts.hosting import clean_environment
+from tests.hosts.on_lambda import Deploy, needs_emulator
+from tests.hosts.template import FUNCTIONS
 
-
-def emulator() -> Path | None:
-    """Amazon's runtime interface emulator, out of the package of its command line tool."""
-    spec = importlib.util.find_spec("samcli")
-    machine = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine())
-    if spec is None or spec.origin is None or machine is None or sys.platform != "linux":
-        return None
-    binary = Path(spec.origin).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}"
-    return binary if os.access(binary, os.X_OK) else None
-
-
-pytestmark = pytest.mark.skipif(emulator() is None, reason="no runtime interface emulator for this platform")
-
-
-class Container:
-    """One warm execution environment of a function."""
-
-    def __init__(self, server: Hosted) -> None:
-        self.server = server
-
-    def post(self, event: object) -> httpx.Response:
-        return httpx.post(f"{self.server.url}/2015-03-31/functions/function/invocations", json=event, timeout=120)
-
-    def invoke(self, event: object) -> Any:
-        return self.post(event).json()
-
-    def request(self, method: str, path: str, **parts: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = self.invoke(http_event(method, path, **parts))
-        return answer
-
-
-def http_event(
-    method: str,
-    path: str,
-    headers: Mapping[str, str] | None = None,
-    body: str | None = None,
-    is_base64: bool = False,
-    query: str = "",
-) -> dict[str, Any]:
-    """What an HTTP API sends to a Lambda, payload format 2.0."""
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": query,
-        "headers": {"host": "abc.execute-api.eu-west-1.amazonaws.com", "x-forwarded-proto": "https", **(headers or {})},
-        "requestContext": {
-            "accountId": "123456789012",
-            "apiId": "abc",
-            "domainName": "abc.execute-api.eu-west-1.amazonaws.com",
-            "domainPrefix": "abc",
-            "http": {
-                "method": method,
-                "path": path,
-                "protocol": "HTTP/1.1",
-                "sourceIp": "192.0.2.1",
-                "userAgent": "tests",
-            },
-            "requestId": "JKJaXmPLvHcESHA=",
-            "routeKey": "$default",
-            "stage": "$default",
-            "time": "22/Nov/2026:13:05:00 +0000",
-            "timeEpoch": 1795352700000,
-        },
-        "body": body,
-        "isBase64Encoded": is_base64,
-    }
-
-
-class Deploy(Protocol):
-    def __call__(
-        self, function: str, environment: Mapping[str, str], timeout_s: int = 60
-    ) -> AbstractContextManager[Container]: ...
-
-
-@pytest.fixture
-def deploy(tmp_path: Path) -> Deploy:
-    """deploy(function, environment): its artefact and the layer, without the third-party packages, in a container."""
-
-    def make(makefile: str, target: str, folder: Path) -> Path:
-        command = ["make", "-s", "-f", str(ROOT / makefile), target, f"ARTIFACTS_DIR={folder}", "UV=true"]
-        subprocess.run(command, check=True)
-        return folder
-
-    @contextmanager
-    def start(function: str, environment: Mapping[str, str], timeout_s: int = 60) -> Iterator[Container]:
-        logical_id = FUNCTIONS[function]
-        handler = read_template()["Resources"][logical_id]["Properties"]["Handler"]
-        code = make("functions/Makefile", f"build-{logical_id}", tmp_path / function)
-        layer = make("layers/Makefile", "build-CoreLayer", tmp_path / "layer")
-        lambda_variables = {
-            "LAMBDA_TASK_ROOT": str(code),
-            "PYTHONPATH": f"{code}:{layer / 'python'}",
-            "AWS_LAMBDA_FUNCTION_NAME": logical_id,
-            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(timeout_s),
-        }
-
-        def command(port: int, spare: int) -> list[str]:
-            addresses = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
-            addresses += ["--runtime-api-address", f"127.0.0.1:{spare}"]
-            return [str(emulator()), *addresses, sys.executable, "-m", "awslambdaric", handler]
-
-        with hosted(command, dict(environment) | lambda_variables, code) as server:
-            yield Container(server)
-
-    return start
+pytestmark = needs_emulator
 
 
 def test_a_schedule_runs_collect_twice_in_the_same_container(

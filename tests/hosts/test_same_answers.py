@@ -10,17 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from core.models import Tier
 from local.mail import catching
 from tests.hosts import hosting
 from tests.hosts.hosting import clean_environment, hosted
-from tests.hosts.test_lambda import Deploy, deploy, emulator
+from tests.hosts.on_lambda import Deploy, needs_emulator
 
-__all__ = ["deploy"]
-
-pytestmark = pytest.mark.skipif(emulator() is None, reason="no runtime interface emulator for this platform")
+pytestmark = needs_emulator
 
 LOGIN, INSIGHTS, ANALYSES = "/api/v1/auth/login", "/api/v1/insights/ai", "/api/v1/analyses"
 JSON = {"content-type": "application/json"}

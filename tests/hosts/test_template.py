@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aws.secrets import secret_names
 from tests.hosts.schedule import SETTINGS, implemented, required, variables
 from tests.hosts.template import FUNCTIONS, read_template
 
@@ -60,11 +61,63 @@ def test_no_function_may_run_longer_than_the_longest_of_its_jobs(function: str) 
 def test_every_variable_of_a_function_is_one_that_it_reads_and_none_it_needs_is_missing(function: str) -> None:
     shared = read_template()["Globals"]["Function"]["Environment"]["Variables"]
     given = set(shared) | set(properties(function)["Environment"]["Variables"])
-    assert given <= variables(SETTINGS[function])
-    assert given >= required(SETTINGS[function])
+    secret = set(secret_names(SETTINGS[function]))
+    assert given - {"SECRETS_PATH"} <= variables(SETTINGS[function]) - secret
+    assert given | secret >= required(SETTINGS[function])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_read_the_secrets_that_it_asks_for_and_do_nothing_else(function: str) -> None:
+    (policy,) = properties(function)["Policies"]
+    (statement,) = policy["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "ssm:GetParameters")
+    prefix = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${SecretsPath}/"
+    named = [resource["Fn::Sub"].removeprefix(prefix) for resource in statement["Resource"]]
+    assert named == secret_names(SETTINGS[function])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_schedule_tries_again_and_what_is_lost_is_kept(function: str) -> None:
+    kept = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+    for event in properties(function)["Events"].values():
+        if event["Type"] == "ScheduleV2":
+            assert event["Properties"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
+            assert event["Properties"]["DeadLetterConfig"] == {"Arn": kept}
+    shared = read_template()["Globals"]["Function"]
+    assert shared["DeadLetterQueue"] == {"Type": "SQS", "TargetArn": kept}
+    assert shared["Tracing"] == "Active"
+
+
+def test_every_job_that_is_missed_every_function_that_fails_and_lost_runs_raise_an_alarm() -> None:
+    alarms = [
+        resource["Properties"]
+        for resource in read_template()["Resources"].values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    ]
+    assert all("Alarms" in json.dumps(alarm["AlarmActions"]) for alarm in alarms)
+    missed = {alarm["Dimensions"][0]["Value"]: alarm for alarm in alarms if alarm["MetricName"] == "JobOk"}
+    assert set(missed) == {job.name for job in implemented()}
+    assert {alarm["TreatMissingData"] for alarm in missed.values()} == {"breaching"}
+    failing = {json.dumps(alarm["Dimensions"][0]["Value"]) for alarm in alarms if alarm["MetricName"] == "Errors"}
+    assert failing == {json.dumps({"Ref": logical_id}) for logical_id in FUNCTIONS.values()}
+    assert {"ApproximateNumberOfMessagesVisible", "5xx"} <= {alarm["MetricName"] for alarm in alarms}
+
+
+def test_logs_and_lost_runs_are_kept_for_a_bounded_time() -> None:
+    resources = read_template()["Resources"]
+    assert resources["Logs"]["Properties"]["RetentionInDays"] == {"Ref": "LogDays"}
+    assert resources["DeadLetters"]["Properties"]["MessageRetentionPeriod"] <= 14 * 86_400
+
+
+def test_no_parameter_of_the_stack_is_a_secret() -> None:
+    secret = {name.replace("_", "").lower() for settings in SETTINGS.values() for name in secret_names(settings)}
+    assert secret & {name.lower() for name in read_template()["Parameters"]} == set()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_handler_is_the_one_of_its_own_package(function: str) -> None:
     assert properties(function)["Handler"] == f"{function}.handler.handler"
-    assert (properties(function)["Runtime"], properties(function)["Architectures"]) == ("python3.13", ["arm64"])
+    assert (properties(function)["Runtime"], properties(function)["Architectures"]) == (
+        "python3.13",
+        [{"Ref": "Architecture"}],
+    )

@@ -42,6 +42,15 @@ async def release_lease(connection: Connection, job: str, holder: str) -> None:
     await connection.execute("DELETE FROM job_leases WHERE job = $1 AND holder = $2", job, holder)
 
 
+async def standing(connection: Connection, job: str) -> tuple[datetime, datetime | None]:
+    """(now, when the job's last good run began), both by the database's clock."""
+    row = await connection.fetchrow(
+        "SELECT clock_timestamp() AS now, max(began_at) AS began FROM job_runs WHERE job = $1 AND status = 'ok'", job
+    )
+    assert row is not None
+    return row["now"], row["began"]
+
+
 async def insert_run(connection: Connection, run_id: str, job: str, holder: str, now: datetime) -> None:
     """Under the job's lease: what is still called running then was killed."""
     await connection.execute(

@@ -73,6 +73,7 @@ TOLD = [
     Told("volume_sigmas", "Volume is {} times its usual deviation."),
     Told("ladder_edge_cents", "YES is offered {}¢ below the bid for a bet that implies it."),
     Told("settled_rate_pct", "Of markets of this kind {}% settled YES."),
+    Told("settled_events", "{} events of this kind have settled."),
     Told("other_yes_ask_cents", "On the other venue YES is offered at {}¢."),
     Told("other_no_ask_cents", "On the other venue NO costs {}¢."),
     Told("fillable_contracts", "{} contracts can be filled at that edge."),
@@ -127,6 +128,7 @@ def candidates(draw: st.DrawFn) -> Candidate:
                 "volume_sigmas": draw(st.integers(30, 200)) / 10,
                 "ladder_edge_cents": float(draw(st.integers(1, 20))),
                 "settled_rate_cents": float(draw(st.integers(1, 99))),
+                "settled_events": float(draw(st.integers(30, 4_000))),
                 "sum_bids_cents": float(draw(st.integers(102, 160))),
                 "outcomes": float(draw(st.integers(3, 40))),
             }

@@ -74,6 +74,7 @@ async def insert_pair(pool: db.Pool, kalshi: str, polymarket: str) -> None:
             [],
             True,
             True,
+            True,
             "",
             0,
             0,
