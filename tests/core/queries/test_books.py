@@ -28,7 +28,7 @@ async def store(pool: db.Pool, *markets: Any, now: datetime = NOW) -> None:
 
 async def pair(pool: db.Pool, kalshi: str, polymarket: str, relation: str = "identity", risk: str = "SAFE") -> None:
     priced = relation == "identity" and risk != "BLOCK"
-    judged = (relation, True, Decimal("0.9"), risk, [], True, priced, True, "", 0, 0, NOW)
+    judged: tuple[Any, ...] = (relation, True, Decimal("0.9"), risk, [], True, priced, True, "", 0, 0, NOW)
     row: tuple[Any, ...] = (kalshi, polymarket, *judged)
     async with db.acquire(pool, 5) as connection:
         await matching.upsert_pairs(connection, [row])
