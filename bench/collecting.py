@@ -21,10 +21,9 @@ from bench.result import Result, at_least, at_most
 from bench.wire import counted
 from collect import sweep
 from core import db
-from core.cache import make_cache
 from core.http import open_client
 from core.models import PLATFORMS
-from core.runtime import JOBS, Run
+from core.runtime import run_job
 from core.settings import CollectSettings, load
 from local.kit import DATA, ROOT, Kit, MovingClock, free_port, reset_folder
 
@@ -80,7 +79,7 @@ def venues(markets: int) -> Iterator[Bench]:
 @asynccontextmanager
 async def collector(bench: Bench) -> AsyncIterator[CollectSettings]:
     before = dict(os.environ)
-    os.environ.update(bench.kit.environment)
+    os.environ.update(bench.kit.environment | bench.clock.environment())
     try:
         yield load(CollectSettings)
     finally:
@@ -88,15 +87,11 @@ async def collector(bench: Bench) -> AsyncIterator[CollectSettings]:
         os.environ.update(before)
 
 
-async def cycle(bench: Bench, settings: CollectSettings) -> tuple[float, dict[str, Any]]:
+async def cycle(settings: CollectSettings) -> tuple[float, dict[str, Any]]:
     """One run of the job in this process. Returns (seconds, its summary)."""
-    pool, cache = await db.make_pool(settings), make_cache(settings)
-    now = bench.clock.now()
     began = time.perf_counter()
-    summary = await sweep.run(Run(JOBS["collect"], settings, pool, cache, bench.clock.now, now))
+    summary = await run_job("collect", {"collect": sweep.run}, settings)
     seconds = time.perf_counter() - began
-    await cache.close()
-    await pool.close()
     errors = {name: said["error"] for name, said in summary.items() if isinstance(said, dict) and "error" in said}
     if errors:
         raise RuntimeError(f"the cycle was not whole: {errors}")
@@ -134,12 +129,12 @@ async def floor(bench: Bench, settings: CollectSettings) -> tuple[float, int]:
 async def against_floor() -> list[Result]:
     with venues(MARKETS) as bench:
         async with collector(bench) as settings:
-            first_s, summary = await cycle(bench, settings)
+            first_s, summary = await cycle(settings)
             markets = _total(summary, "markets")
             ours, bare, changed, server_s, size = [], [], [], 0.0, 0
             for turn in range(1, 4):
                 await bench.until(START + (turn + 2) * QUARTER)
-                seconds, summary = await cycle(bench, settings)
+                seconds, summary = await cycle(settings)
                 ours.append(seconds)
                 changed.append(_total(summary, "snapshots"))
                 before = bench.served_cpu_s()
@@ -182,12 +177,12 @@ async def growth() -> list[Result]:
     for markets in (FEW, MANY):
         with venues(markets) as bench:
             async with collector(bench) as settings:
-                _, summary = await cycle(bench, settings)
+                _, summary = await cycle(settings)
                 found = _total(summary, "markets")
                 seconds = []
                 for turn in range(1, 4):
                     await bench.until(bench.clock.now() + QUARTER if turn > 1 else START + 3 * QUARTER)
-                    seconds.append((await cycle(bench, settings))[0])
+                    seconds.append((await cycle(settings))[0])
                 cost[markets] = 1e6 * median(seconds) / found
     said = f"{cost[FEW]:.0f} µs a market at {FEW:,}, {cost[MANY]:.0f} µs at {MANY:,}"
     return [at_most("collect_growth", cost[MANY] / cost[FEW], "times", said, 1.2)]
