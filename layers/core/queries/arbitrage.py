@@ -186,8 +186,9 @@ async def wordings(connection: Connection, keys: Sequence[Key], store: BodyStore
     """The terms behind these markets. Kalshi tells when it expects to settle, Polymarket when a market ends."""
     found: dict[Key, Wording] = {}
     for platform in PLATFORMS:
+        # One by one: which are asked for is another choice in every run.
         ids = [market_id for venue, market_id in keys if venue == platform]
-        for line in await sent_once(connection, _WORDINGS, platform, ids, store=store):
+        for line in await sent_once(connection, _WORDINGS, platform, ids, store=store, block=1):
             market_id, rules, opens, closes, exhaustive, expected, strike_type, floor, cap, unsettled = line
             ends = [at for at in (_moment(closes), _moment(expected)) if at is not None]
             found[platform, market_id] = Wording(

@@ -53,6 +53,9 @@ SELECT m.number, trim_scale(l.price), trim_scale(l.yes_price), trim_scale(l.no_p
 FROM markets m JOIN market_latest l USING (platform, market_id) JOIN venue_sweeps v USING (platform) WHERE {_TRADABLE}
 """  # noqa: S608  constants of our own
 
+# Markets of one event are listed together, numbered together and end together: most blocks live or die whole.
+_TOGETHER = 128
+
 _1970 = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -66,7 +69,7 @@ async def open_markets(
     for a market (`fee_waiver_until`) is not taken off: whose fee it waives is not documented, and no edge may rest on
     it.
     """
-    lines = await sent_once(connection, _LINES, now, max_quote_age_s, store=store)
+    lines = await sent_once(connection, _LINES, now, max_quote_age_s, store=store, block=_TOGETHER)
     rows = await connection.fetch("SELECT platform, swept_at FROM venue_sweeps")
     swept = {row["platform"]: row["swept_at"] for row in rows}
     rows = await connection.fetch("SELECT read_at, array_agg(series) AS series FROM series_fees GROUP BY read_at")

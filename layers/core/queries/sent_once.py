@@ -11,19 +11,19 @@ import orjson
 from core.body_store import BodyStore
 from core.db import Connection
 
-# Markets of one event are listed together, numbered together and end together: most blocks live or die whole.
-_BLOCK = 128
 _BODIES = "SELECT body FROM blocks"
 _DIGESTS = "SELECT block, sha256(body) AS digest FROM blocks"
 
 
-async def sent_once(connection: Connection, lines: str, *given: object, store: BodyStore | None) -> list[Any]:
+async def sent_once(
+    connection: Connection, lines: str, *given: object, store: BodyStore | None, block: int
+) -> list[Any]:
     """The decoded lines of a SELECT of (number, line: a JSON array as text); blocks in no particular order.
 
-    Without a store all of them are sent, else those whose block changed.
+    Without a store all of them are sent, else those whose block of so many numbers changed.
     """
     blocks = (
-        f"WITH lines AS ({lines}), blocks AS (SELECT number / {_BLOCK} AS block, "  # noqa: S608  constants of our own
+        f"WITH lines AS ({lines}), blocks AS (SELECT number / {block:d} AS block, "  # noqa: S608  constants of our own
         "convert_to(string_agg(line, ',' ORDER BY number), 'UTF8') AS body FROM lines GROUP BY block) "
     )
     if store is None:

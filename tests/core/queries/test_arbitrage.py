@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from core import db
+from core.body_store import BodyStore
 from core.models import Event, MarketStatus
 from core.queries import arbitrage, collecting
 from tests.conftest import NOW
@@ -189,3 +192,21 @@ async def test_wordings_hold_what_the_venue_says_of_strikes_ends_and_the_list(
     assert wording.settles_at == datetime(2027, 1, 2, 10, tzinfo=UTC)
     assert (wording.exhaustive, wording.unsettled) == (False, 2)
     assert wording.rules == "If it rains, YES."
+
+
+async def test_wordings_that_a_host_has_are_sent_no_more_whichever_others_are_asked_for(
+    connection: db.Connection, pool: db.Pool, tmp_path: Path
+) -> None:
+    sent: list[int] = []
+
+    class Counting(BodyStore):
+        def keep(self, bodies: Mapping[bytes, bytes]) -> None:
+            sent.append(len(bodies))
+            BodyStore.keep(self, bodies)
+
+    shelf = Counting(tmp_path, 1_000_000)
+    keys: list[arbitrage.Key] = [("kalshi", f"M-{n}") for n in range(6)]
+    await store(pool, *(make_market(market_id) for _, market_id in keys))
+    for asked in (keys[:4], keys[2:], keys):
+        assert await arbitrage.wordings(connection, asked, shelf) == await arbitrage.wordings(connection, asked)
+    assert sent[::2] == [4, 2, 0]
