@@ -21,14 +21,19 @@ from local.kit import DATA
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMES = 9
-_POWERTOOLS = "from aws_lambda_powertools import Logger, Metrics, Tracer\nTracer(service='x', auto_patch=False)\n"
+_POWERTOOLS = "from aws_lambda_powertools import Logger, Metrics\n"
+_TRACED = f"{_POWERTOOLS}from aws_lambda_powertools import Tracer\nTracer(service='x', auto_patch=False)\n"
 _JOB = "import aiolimiter, asyncpg, httpx, numpy, orjson, pydantic_settings, stamina\n"
 _HTTP = "import asyncpg, pydantic_settings\nfrom mangum import Mangum\n"
 # The function's package: (its target in functions/Makefile, its frameworks).
 FUNCTIONS: Mapping[str, tuple[str, str]] = {
-    "collect": ("CollectFunction", _POWERTOOLS + _JOB),
-    "analyze": ("AnalyzeFunction", _POWERTOOLS + _JOB + "import rapidfuzz.distance"),
-    "api": ("ApiFunction", _POWERTOOLS + _HTTP + "from fastapi import FastAPI\nMangum(FastAPI(), lifespan='off')"),
+    "collect": ("CollectFunction", _TRACED + _JOB),
+    "analyze": ("AnalyzeFunction", _TRACED + _JOB + "import rapidfuzz.distance"),
+    # Readers wait for this one: beside the barest there can be, without Powertools.
+    "api": (
+        "ApiFunction",
+        "import asyncpg\nfrom fastapi import FastAPI\nfrom mangum import Mangum\nMangum(FastAPI(), lifespan='off')",
+    ),
     "stripe_webhook": (
         "StripeWebhookFunction",
         _POWERTOOLS + _HTTP + "from starlette.applications import Starlette\nMangum(Starlette(), lifespan='off')",

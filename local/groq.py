@@ -334,7 +334,7 @@ def compose(body: Json) -> str | None:
     except RecursionError:
         return None
     properties = schema.get("properties", {})
-    if isinstance(instance, dict) and {"argument", "points", "evidence_ids"} == properties.keys():
+    if isinstance(instance, dict) and {"argument", "points"} == properties.keys():
         instance |= argue(body["messages"])
     if isinstance(instance, dict) and {"recommendation", "one_liner", "suggested_position"} <= properties.keys():
         for name, value in analyse(body["messages"]).items():

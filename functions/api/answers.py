@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
+from api.billing import Link, PlanList, Standing
 from api.shapes import Platform
 
 Tier = Literal["free", "basic", "premium", "pro"]
@@ -378,4 +379,8 @@ BY_ROUTE: dict[str, type[BaseModel]] = {
     "export": Export,
     "get_keys": KeyList,
     "make_key": MadeKey,
+    "get_plans": PlanList,
+    "begin_checkout": Link,
+    "open_portal": Link,
+    "get_subscription": Standing,
 }

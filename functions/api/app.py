@@ -21,7 +21,6 @@ from api.resources import Resources
 from core.errors import DatabaseDown
 from core.runtime import Clock, make_clock
 from core.settings import ApiSettings
-from core.status import missed_jobs
 
 _TOLD = ["etag", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id", "location", "age", "warning"]
 
@@ -87,8 +86,7 @@ async def health(resources: Needs) -> Response:
 async def health_jobs(resources: Needs) -> Response:
     """For a monitor outside: 200 when every scheduled job ran in time, else 503 with those that did not."""
     try:
-        async with resources.connection() as connection:
-            missed = await missed_jobs(connection, resources.settings)
+        missed = await resources.missed_jobs()
     except DatabaseDown:
         return problems.problem(503, "The database does not answer.")
     if missed:

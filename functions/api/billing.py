@@ -232,25 +232,25 @@ def told(value: BaseModel) -> Response:
     return Response(encode(value.model_dump(mode="json")), 200, {"cache-control": "no-store"}, "application/json")
 
 
-@router.get("/plans", response_model=PlanList, responses=problems(401, 502))
+@router.get("/plans", responses=problems(401, 502))
 async def get_plans(desk: At, caller: Who) -> Response:
     """What can be bought, at Stripe's prices."""
     return told(await desk.plans())
 
 
-@router.post("/checkout", response_model=Link, responses=problems(401, 403, 409, 502))
+@router.post("/checkout", responses=problems(401, 403, 409, 502))
 async def begin_checkout(desk: At, person: Person, body: Order) -> Response:
     """A page of Stripe's to subscribe on. 409 with a running subscription, which the portal changes."""
     return told(Link(url=await desk.checkout(person, Tier(body.tier))))
 
 
-@router.post("/portal", response_model=Link, responses=problems(401, 403, 409, 502))
+@router.post("/portal", responses=problems(401, 403, 409, 502))
 async def open_portal(desk: At, person: Person) -> Response:
     """A page of Stripe's to upgrade, downgrade, cancel, and change the card."""
     return told(Link(url=await desk.portal(person)))
 
 
-@router.get("/subscription", response_model=Standing, responses=problems(401))
+@router.get("/subscription", responses=problems(401))
 async def get_subscription(desk: At, caller: Who) -> Response:
     """Your tier, and what you bought."""
     return told(await desk.standing(caller))

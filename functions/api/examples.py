@@ -165,6 +165,7 @@ PROBLEM = {
 # By the name of the route.
 EXAMPLES: dict[str, Any] = {
     "health": {"status": "ok"},
+    "health_jobs": {"status": "ok"},
     "live": {"status": "ok"},
     "get_insights": {
         "insights": [_INSIGHT],

@@ -14,7 +14,7 @@ from aws.secrets import configured  # noqa: E402
 from core.settings import ApiSettings  # noqa: E402
 
 _app = make_app(configured(ApiSettings))
-handler = observed("api")(Mangum(_app, lifespan="off"))
+handler = observed("api", traced=False)(Mangum(_app, lifespan="off"))
 
 gc.freeze()
 gc.enable()

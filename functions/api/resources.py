@@ -35,6 +35,7 @@ class Resources:
     _waiting: int = 0
     _closed_until: float = 0.0
     _pings: Flights[str, None] = field(default_factory=Flights)
+    _missed: Flights[str, list[str]] = field(default_factory=Flights)
 
     @property
     def cache(self) -> Cache:
@@ -72,6 +73,16 @@ class Resources:
     async def _ping(self) -> None:
         async with self.connection() as connection:
             await db.ping(connection)
+
+    async def missed_jobs(self) -> list[str]:
+        """As `ping`."""
+        return await self._missed.of("jobs", self._missed_jobs)
+
+    async def _missed_jobs(self) -> list[str]:
+        from core.status import missed_jobs  # with the schedule's arithmetic, which nothing else here needs
+
+        async with self.connection() as connection:
+            return await missed_jobs(connection, self.settings)
 
     @asynccontextmanager
     async def _acquired(self) -> AsyncIterator[db.Connection]:

@@ -17,7 +17,7 @@ SETTINGS = configured(WebhookSettings)
 _serve = Mangum(make_app(SETTINGS), lifespan="off")
 
 
-@observed("stripe_webhook")
+@observed("stripe_webhook", traced=False)
 def handler(event: dict[str, Any], context: Any) -> Any:
     if "job" not in event:
         return _serve(event, context)

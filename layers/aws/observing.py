@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from core import reporting
@@ -21,14 +21,17 @@ NAMESPACE = "OddWons"
 Handler = Callable[[dict[str, Any], Any], Any]
 
 
-def observed(function: str) -> Callable[[Handler], Handler]:
-    """The log must have been configured: its handler gets Powertools' format."""
+def observed(function: str, *, traced: bool = True) -> Callable[[Handler], Handler]:
+    """The log must have been configured: its handler gets Powertools' format.
+
+    Not `traced` where a reader waits for a cold start: the tracer brings all of botocore, twice what the API itself
+    takes to import. Lambda's own segments are there all the same.
+    """
     # Powertools mutes all loggers whose name begins with the service's: it must not be a package's.
     service = f"oddwons-{function.replace('_', '-')}"
     (handler,) = logging.getLogger().handlers
     logger = Logger(service=service, level=logging.getLogger().level, logger_handler=handler, utc=True)
     metrics = Metrics(namespace=NAMESPACE, service=service)
-    tracer = Tracer(service=service, auto_patch=False)
 
     def around(handler: Handler) -> Handler:
         @functools.wraps(handler)
@@ -38,9 +41,14 @@ def observed(function: str) -> Callable[[Handler], Handler]:
             finally:
                 reporting.flush()
 
-        # Answers hold tokens, errors may hold anything: neither belongs into a trace.
-        traced = tracer.capture_lambda_handler(told, capture_response=False, capture_error=False)
-        measured = metrics.log_metrics(traced, capture_cold_start_metric=True)
+        work: Handler = told
+        if traced:
+            from aws_lambda_powertools import Tracer
+
+            # Answers hold tokens, errors may hold anything: neither belongs into a trace.
+            tracer = Tracer(service=service, auto_patch=False)
+            work = tracer.capture_lambda_handler(told, capture_response=False, capture_error=False)
+        measured = metrics.log_metrics(work, capture_cold_start_metric=True)
         observed_handler: Handler = logger.inject_lambda_context(measured, clear_state=True)
         return observed_handler
 

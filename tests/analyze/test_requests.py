@@ -20,7 +20,7 @@ from tests.analyze.conftest import NOW, MakeRun, Outside, rows
 from tests.api.rows import insert_insight
 
 MODEL = "openai/gpt-oss-120b"
-CASE = {"argument": "The price fell 6¢ in the last hour.", "points": [], "evidence_ids": ["E4"]}
+CASE = {"argument": [{"text": "The price fell 6¢ in the last hour.", "evidence_ids": ["E5"]}], "points": []}
 
 
 async def store(run: Run[AnalyzeSettings], *market_ids: str, status: str = "open", at: datetime = NOW) -> None:
@@ -107,7 +107,10 @@ async def test_without_requests_nothing_is_asked_nor_a_key_needed(make_run: Make
 async def test_what_fails_the_wall_in_a_case_or_the_judgement_is_withheld_as_a_whole(
     make_run: MakeRun, outside: Outside, bad: str
 ) -> None:
-    good, wrong = json.dumps(CASE), json.dumps(CASE | {"argument": "A 99.7% chance!"})
+    good, wrong = (
+        json.dumps(CASE),
+        json.dumps(CASE | {"argument": [{"text": "A 99.7% chance!", "evidence_ids": ["E5"]}]}),
+    )
     outside.plan_groq(answers=[wrong] * 4 if bad == "case" else [good, good, "{}", "{}"])
     run = await make_run("requests", NOW, **outside.settings())
     await store(run, "A")

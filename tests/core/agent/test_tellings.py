@@ -73,7 +73,7 @@ TOLD = [
     Told("volume_sigmas", "Volume is {} times its usual deviation."),
     Told("ladder_edge_cents", "YES is offered {}¢ below the bid for a bet that implies it."),
     Told("settled_rate_pct", "Of markets of this kind {}% settled YES."),
-    Told("settled_events", "{} events of this kind have settled."),
+    Told("settled_events", "Of {} events of this kind it was measured how many settled YES."),
     Told("other_yes_ask_cents", "On the other venue YES is offered at {}¢."),
     Told("other_no_ask_cents", "On the other venue NO costs {}¢."),
     Told("fillable_contracts", "{} contracts can be filled at that edge."),
