@@ -194,9 +194,11 @@ def _rare_collections() -> Iterator[None]:
     """A job makes millions of objects, hardly one in a cycle: looking for cycles was a fifth of a collect run."""
     before = gc.get_threshold()
     gc.set_threshold(*_COLLECTED_AFTER)
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         gc.set_threshold(*before)
 
 
