@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 from uuid import uuid4
@@ -55,6 +55,22 @@ def killed(job: str, url: str, settings: Mapping[str, Any], after_s: float) -> b
     """Whether it was alive until then. Its lease runs out as it would in time."""
     process = started(job, url, settings)
     time.sleep(after_s)
+    return _kill(process, url)
+
+
+def killed_when(job: str, url: str, settings: Mapping[str, Any], is_moment: Callable[[], bool]) -> None:
+    """At the first look at which `is_moment`; an AssertionError if it ended, or a minute passed, before."""
+    process, until = started(job, url, settings), time.monotonic() + 60
+    try:
+        while not is_moment():
+            assert process.poll() is None and time.monotonic() < until, "the moment never came"
+            time.sleep(0.02)
+    finally:
+        alive = _kill(process, url)
+    assert alive
+
+
+def _kill(process: subprocess.Popen[bytes], url: str) -> bool:
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=30)
     with psycopg.connect(url) as connection:
