@@ -141,6 +141,16 @@ async def store(connection: Connection, markets: Sequence[OpenMarket]) -> None:
         """,
         [(market.platform, market.market_id, market.title, RULES, NOW) for market in markets],
     )
+    await connection.executemany(
+        """
+        INSERT INTO market_latest (platform, market_id, time, yes_price, yes_size, no_price, no_size)
+        VALUES ($1, $2, $3, $4, 200, $5, 200)
+        """,
+        [
+            (market.platform, market.market_id, market.quoted_at, market.yes_price, market.no_price)
+            for market in markets
+        ],
+    )
 
 
 async def explained(url: str, groq: str, count: int, start: int, **settings: Any) -> float:

@@ -216,7 +216,7 @@ def _win_probability(evidence: Evidence) -> float | None:
 
 _SIGNS: Mapping[Family, tuple[str, ...]] = {
     "move": (
-        "the price moved {move_24h_cents} over the last day on {volume_ratio} the usual volume",
+        "the price moved {move_1h_cents} in the last hour on {volume_ratio} the usual volume",
         "the price moved {move_24h_cents} over the last day",
         "the price moved {move_1h_cents} in the last hour",
     ),
