@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 from core.models import Fact
 
@@ -40,8 +41,9 @@ class Moment:
         return all(ours is None or ours == theirs for ours, theirs in said)
 
 
-def date_spans(text: str) -> list[tuple[int, int, Moment]]:
-    return [(match.start(), match.end(), _moment(match)) for match in _DATE.finditer(text)]
+@lru_cache(maxsize=256)  # each judge of a text asks, and a market's own words are asked about with every claim
+def date_spans(text: str) -> tuple[tuple[int, int, Moment], ...]:
+    return tuple((match.start(), match.end(), _moment(match)) for match in _DATE.finditer(text))
 
 
 def date_faults(text: str, cited: Sequence[Fact], own_words: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from core.agent.lexicon import is_plain
 from core.agent.outside import Subject
@@ -31,7 +32,7 @@ def name_faults(text: str, subject: Subject, words: Vocabulary) -> list[str]:
 
     A word's other forms (Fed, Federal; Democrat, Democratic) and initials (FOMC) count as held.
     """
-    held = [word.lower() for word in _WORD.findall(subject.words)]
+    held = _held(subject.words)
     initials = "".join(word[0] for word in held)
     unknown = []
     for match in _WORD.finditer(text):
@@ -47,6 +48,11 @@ def name_faults(text: str, subject: Subject, words: Vocabulary) -> list[str]:
         if not (lower in _KNOWN or is_held or is_initials):
             unknown.append(word)
     return [f"a name that the market does not hold: {word}" for word in dict.fromkeys(unknown)]
+
+
+@lru_cache(maxsize=64)  # asked with every claim of an answer
+def _held(words: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _WORD.findall(words))
 
 
 def _same_stem(word: str, other: str) -> bool:

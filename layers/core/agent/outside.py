@@ -28,7 +28,10 @@ _LOOKS_LATIN = frozenset(_LOOK_ALIKES)
 def clean(text: str, most: int) -> str:
     """At most `most` characters: compatible forms made plain (NFKC), what is invisible or turns the writing direction
     left out, look-alikes read as the Latin letters that they pass for, all white space a single space."""
-    plain = unicodedata.normalize("NFKC", text[: most * 4])
+    plain = text[: most * 4]
+    if plain.isascii() and (spaced := " ".join(plain.split())).isprintable():
+        return spaced[:most].strip()  # nothing of the rest can be in it
+    plain = unicodedata.normalize("NFKC", plain)
     kept, marks = [], 0
     for char in plain:
         kind = unicodedata.category(char)

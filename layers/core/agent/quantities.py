@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 _ONES = (
     "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -76,8 +77,9 @@ class Quantity:
     is_figure_of_speech: bool
 
 
-def quantities(text: str) -> list[Quantity]:
-    return [_quantity(match) for match in _QUANTITY.finditer(text)]
+@lru_cache(maxsize=256)  # each judge of a text asks
+def quantities(text: str) -> tuple[Quantity, ...]:
+    return tuple(_quantity(match) for match in _QUANTITY.finditer(text))
 
 
 def _quantity(match: re.Match[str]) -> Quantity:

@@ -227,9 +227,16 @@ class Vocabulary:
         self.names = f"{subject.title} {' '.join(self.labels.values())}"
         own = f"{self.names} {subject.rules}"
         self._own_words = {word.lower() for word in _WORD.findall(own)}
+        self._readings: dict[str, Reading] = {}
         self._own_stems = {word[:4] for word in self._own_words if len(word) > 3 and word.isalpha()}
 
     def read(self, text: str) -> Reading:
+        """Kept: the judges of one answer ask about the same clauses."""
+        if text not in self._readings:
+            self._readings[text] = self._read(text)
+        return self._readings[text]
+
+    def _read(self, text: str) -> Reading:
         tags: set[str] = set()
         unknown: list[str] = []
         strange: list[str] = []

@@ -45,6 +45,12 @@ def test_any_text_ends_up_bounded_visible_and_unchanged_by_a_second_cleaning(raw
     assert clean(plain, most * 20)[:most] == plain
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=60))
+def test_plain_letters_are_cleaned_as_they_are_beside_foreign_ones(raw: str) -> None:
+    assert clean(raw, 1_000) == clean(f"{raw} né", 1_000).removesuffix("né").strip()
+
+
+
 @pytest.mark.parametrize("bomb", ["\ufdfa" * 1_000_000, "x" * 1_000_000, "\u0336" * 1_000_000, "<b>" * 300_000])
 def test_a_megabyte_is_cut_before_anything_is_done_with_it(bomb: str) -> None:
     assert len(clean(bomb, RULES_CHARS)) <= RULES_CHARS
