@@ -50,7 +50,6 @@ def test_plain_letters_are_cleaned_as_they_are_beside_foreign_ones(raw: str) -> 
     assert clean(raw, 1_000) == clean(f"{raw} né", 1_000).removesuffix("né").strip()
 
 
-
 @pytest.mark.parametrize("bomb", ["\ufdfa" * 1_000_000, "x" * 1_000_000, "\u0336" * 1_000_000, "<b>" * 300_000])
 def test_a_megabyte_is_cut_before_anything_is_done_with_it(bomb: str) -> None:
     assert len(clean(bomb, RULES_CHARS)) <= RULES_CHARS
