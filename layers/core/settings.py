@@ -138,7 +138,7 @@ class LambdaSettings(BaseSettings):
 
     secrets_from: Literal["ssm", "secretsmanager"] = Field(default="ssm", description="which of AWS's stores it is in")
     secrets_path: str | None = Field(
-        default=None, pattern=r"^(/[\w.-]+)+$", description="where SSM keeps the secrets, each by its variable's name"
+        default=None, pattern=r"^(/[\w.-]+)+$", description="where the secrets are kept, each by its variable's name"
     )
 
 
