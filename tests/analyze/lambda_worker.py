@@ -48,10 +48,9 @@ def main(url: str) -> None:
 
     client = boto3.client("sqs")
     while True:
-        messages: list[Any] = client.receive_message(QueueUrl=url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=1).get(
-            "Messages", []
-        )
+        messages: list[Any] = client.receive_message(QueueUrl=url, MaxNumberOfMessages=BATCH).get("Messages", [])
         if not messages:
+            time.sleep(0.5)
             continue
         answer = handler({"Records": [record_of(message) for message in messages]}, Context())
         failed = {item["itemIdentifier"] for item in answer["batchItemFailures"]}

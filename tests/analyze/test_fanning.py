@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,9 @@ import boto3
 import httpx
 import psycopg
 import pytest
-from moto.server import ThreadedMotoServer
+from filelock import FileLock
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 
 from analyze import fanning
 from bench.analyst import NOW, make_cases, store
@@ -34,7 +37,7 @@ from local.groq import Limits
 from local.groq import make_app as make_groq
 from tests.analyze.conftest import MakeRun, rows
 from tests.analyze.lambda_worker import WITHIN_S
-from tests.conftest import ROOT, served
+from tests.conftest import ROOT, served, servers
 
 MODEL = "openai/gpt-oss-20b"
 POISON = ("{", "[]", '{"run": "2026-11-22T13:05:00Z"}', '{"run": "yesterday", "candidate": {}}', "\u2028" * 500)
@@ -122,9 +125,10 @@ def groq() -> Iterator[Groq]:
 
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    # One request after another: its queues lose and repeat messages when two threads delete from them at once.
+    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
     httpx.post(f"{endpoint}/moto-api/reset").raise_for_status()  # servers of one process share what they hold
     for name, value in aws(endpoint).items():
         monkeypatch.setenv(name, value)
@@ -135,7 +139,7 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
     attributes: Any = {"VisibilityTimeout": str(int(WITHIN_S)), "RedrivePolicy": redrive}
     url = client.create_queue(QueueName="candidates", Attributes=attributes)["QueueUrl"]
     yield Queue(client, endpoint, url, dead)
-    server.stop()
+    server.shutdown()
 
 
 def aws(endpoint: str) -> dict[str, str]:
@@ -283,6 +287,13 @@ async def test_a_queue_that_is_away_leaves_all_for_the_next_run(make_run: MakeRu
     assert said["error"].startswith("sqs: ")
 
 
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """Eight workers are enough for a machine."""
+    with FileLock(servers() / "workers.lock"):
+        yield
+
+
 class Workers:
     """Processes that poll the queue. One that is killed is followed by another."""
 
@@ -342,6 +353,7 @@ def working(count: int, queue: Queue, database_url: str, settings: Mapping[str, 
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("alone")
 @pytest.mark.timeout(1_200)
 async def test_two_thousand_candidates_over_eight_workers_that_are_killed_are_each_stored_once(
     make_run: MakeRun, database_url: str, groq: Groq, queue: Queue, tmp_path: Any, request: pytest.FixtureRequest
@@ -371,6 +383,7 @@ async def test_two_thousand_candidates_over_eight_workers_that_are_killed_are_ea
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("alone")
 @pytest.mark.timeout(600)
 async def test_eight_workers_that_are_killed_never_spend_more_than_the_budget(
     make_run: MakeRun, database_url: str, groq: Groq, queue: Queue, tmp_path: Any, request: pytest.FixtureRequest
