@@ -54,9 +54,13 @@ def main(url: str) -> None:
             continue
         answer = handler({"Records": [record_of(message) for message in messages]}, Context())
         failed = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
-        for message in messages:
-            if message["MessageId"] not in failed:
-                client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        done: list[Any] = [
+            {"Id": message["MessageId"], "ReceiptHandle": message["ReceiptHandle"]}
+            for message in messages
+            if message["MessageId"] not in failed
+        ]
+        if done:
+            client.delete_message_batch(QueueUrl=url, Entries=done)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,12 +19,9 @@ from decimal import Decimal
 from typing import Any
 
 import boto3
-import httpx
 import psycopg
 import pytest
 from filelock import FileLock
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
 
 from analyze import fanning
 from bench.analyst import NOW, make_cases, store
@@ -42,6 +38,14 @@ from tests.conftest import ROOT, served, servers
 MODEL = "openai/gpt-oss-20b"
 POISON = ("{", "[]", '{"run": "2026-11-22T13:05:00Z"}', '{"run": "yesterday", "candidate": {}}', "\u2028" * 500)
 RECEIVES = 10
+# One request after another: moto's queues lose and repeat messages when two threads delete from them at once.
+SERVER = """
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=False)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
 
 
 @dataclass
@@ -125,11 +129,9 @@ def groq() -> Iterator[Groq]:
 
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
-    # One request after another: its queues lose and repeat messages when two threads delete from them at once.
-    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=False)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    endpoint = f"http://127.0.0.1:{server.server_port}"
-    httpx.post(f"{endpoint}/moto-api/reset").raise_for_status()  # servers of one process share what they hold
+    server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert server.stdout is not None
+    endpoint = f"http://127.0.0.1:{int(server.stdout.readline())}"
     for name, value in aws(endpoint).items():
         monkeypatch.setenv(name, value)
     client = boto3.client("sqs")
@@ -139,7 +141,8 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
     attributes: Any = {"VisibilityTimeout": str(int(WITHIN_S)), "RedrivePolicy": redrive}
     url = client.create_queue(QueueName="candidates", Attributes=attributes)["QueueUrl"]
     yield Queue(client, endpoint, url, dead)
-    server.shutdown()
+    server.kill()
+    server.communicate(timeout=30)
 
 
 def aws(endpoint: str) -> dict[str, str]:
