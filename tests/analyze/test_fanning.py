@@ -391,8 +391,9 @@ async def test_two_thousand_candidates_over_eight_workers_that_are_killed_are_ea
 async def test_eight_workers_that_are_killed_never_spend_more_than_the_budget(
     make_run: MakeRun, database_url: str, groq: Groq, queue: Queue, tmp_path: Any, request: pytest.FixtureRequest
 ) -> None:
-    count, usd = 300, 0.04
-    settings = given(groq, queue, ai_timeout_s=2, ai_budget_usd_per_day=10, ai_budget_usd_per_run=usd)
+    count, usd, tokens = 300, 0.04, 120_000  # the minute is what slows them, the dollars are what ends it
+    limits = {"ai_tokens_per_minute": tokens, "ai_budget_usd_per_day": 10, "ai_budget_usd_per_run": usd}
+    settings = given(groq, queue, ai_timeout_s=2, **limits)
     run = await hand_over(make_run, count, settings)
     with working(8, queue, database_url, settings, tmp_path / "workers.log") as workers:
         most = await asyncio.to_thread(drain, workers, queue, database_url, 5, random.Random(request.node.nodeid))
@@ -401,4 +402,5 @@ async def test_eight_workers_that_are_killed_never_spend_more_than_the_budget(
     assert ended["the run's budget is spent"] > 0
     assert ended["published"] > 0
     assert groq.usd() <= most <= Decimal(str(usd))
+    assert groq.most_tokens_in_a_minute() <= tokens < sum(used for _, used, _ in groq.answered)
     assert queue.taken(queue.dead) == []
