@@ -31,10 +31,10 @@ from core.settings import AnalyzeSettings
 
 log = logging.getLogger(__name__)
 
-_LEFT = "left for the next run"
+LEFT = "left for the next run"
 _CLOSED = "its market has closed"
 _KNOWN = "the same evidence was analysed before"
-_ALIVE = "another insight is alive"
+ALIVE = "another insight is alive"
 
 
 async def explain(
@@ -51,10 +51,10 @@ async def explain(
         async with open_calls(run, "insights") as calls:
             if not selected:
                 return {"published": 0, "note": "nothing was selected"}
-            return await _explain_all(run, calls, await candidates_of(run, selected, markets, fair, rates))
+            return await explain_all(run, calls, await candidates_of(run, selected, markets, fair, rates))
     except (ConfigError, AnalystUnavailable) as error:
         log.error("analyst unavailable", extra={"error": str(error)})
-        return {"published": 0, "not_published": {_LEFT: len(selected)}, "error": str(error)}
+        return {"published": 0, "not_published": {LEFT: len(selected)}, "error": str(error)}
 
 
 def outdated(
@@ -100,7 +100,8 @@ class _Known:
     prompt_digest: int
 
 
-async def _explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Sequence[Candidate]) -> dict[str, Any]:
+async def explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Sequence[Candidate]) -> dict[str, Any]:
+    """Counts of what became of each. There is at least one."""
     asked = [_asked(candidate, run.now) for candidate in candidates]
     async with run.transaction() as connection:
         digests = [one.subject.evidence_digest for one in asked]
@@ -121,8 +122,8 @@ async def _explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Sequ
                 stop.append((str(error), None))
                 outcomes[str(error)] += 1
             except AnalystUnavailable as error:
-                stop.append((_LEFT, str(error)))
-                outcomes[_LEFT] += 1
+                stop.append((LEFT, str(error)))
+                outcomes[LEFT] += 1
 
     # All of them end before the first failure is told: none may go on without the analyst and the pool.
     ended = await asyncio.gather(*(one(each) for each in asked), return_exceptions=True)
@@ -131,7 +132,7 @@ async def _explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Sequ
             raise failure
     error = next((line for _, line in stop if line), None)
     if error is not None:
-        log.error("analyst unavailable", extra={"error": error, "left": outcomes[_LEFT]})
+        log.error("analyst unavailable", extra={"error": error, "left": outcomes[LEFT]})
     for reason in {reason for reason, line in stop if line is None}:
         log.warning("budget spent", extra={"reason": reason, "left": outcomes[reason]})
     said: dict[str, Any] = {"published": outcomes.pop("published", 0), "not_published": dict(+outcomes)}
@@ -241,7 +242,7 @@ async def _one(run: Run[AnalyzeSettings], calls: Calls, asked: _Asked, known: _K
         if stored is not None:
             await spending.mark_outcome(connection, judged.bill.calls[-1:], "published")
     if stored is None:
-        return await _withhold(run, candidate.pattern, judged, _ALIVE, "published by another run meanwhile")
+        return await _withhold(run, candidate.pattern, judged, ALIVE, "published by another run meanwhile")
     return "published"
 
 

@@ -122,6 +122,7 @@ async def _delete_aged(run: Run[CollectSettings]) -> Counter[str]:
         "patterns": settings.pattern_days,
         "withheld_insights": settings.withheld_days,
         "ai_calls": settings.ai_call_days,
+        "analysis_tasks": settings.withheld_days,
         "arbitrage_opportunities": settings.arbitrage_days,
         "arbitrage_lives": settings.arbitrage_days,
         "digests": settings.digest_days,

@@ -136,8 +136,9 @@ class LambdaSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, defer_build=True)
 
+    secrets_from: Literal["ssm", "secretsmanager"] = Field(default="ssm", description="which of AWS's stores it is in")
     secrets_path: str | None = Field(
-        default=None, pattern=r"^(/[\w.-]+)+$", description="where SSM keeps the secrets, each by its variable's name"
+        default=None, pattern=r"^(/[\w.-]+)+$", description="where the secrets are kept, each by its variable's name"
     )
 
 
@@ -195,6 +196,7 @@ class AnalyzeSettings(CollectSettings):
     ai_busy_attempts: int = Field(default=10, ge=1, le=100, description="where it says when to come again")
     ai_concurrency: int = Field(default=32, ge=1, le=256)
     ai_requests_per_minute: int = Field(default=900, ge=0, description="1,000 for developers, 30 free; 0: no limit")
+    ai_tokens_per_minute: int = Field(default=0, ge=0, description="of all processes together; 0: as headers tell each")
     ai_tokens_per_day: int = Field(default=0, ge=0, description="of the plan, by UTC days; 0: no limit")
     ai_max_completion_tokens: int = Field(default=4_096, ge=256, le=65_536)
     ai_budget_usd_per_day: float = Field(default=0.50, ge=0, le=10_000)
@@ -213,6 +215,9 @@ class AnalyzeSettings(CollectSettings):
         default=10, ge=0, le=100, description="below the threshold, before a pattern ends"
     )
     analyze_max_insights: int = Field(default=20, ge=0, le=2_000)
+    analyze_queue_url: str | None = Field(
+        default=None, description="of SQS, on AWS: candidates are analysed by workers out of it; unset: by the run"
+    )
     rate_moment_days: int = Field(
         default=90, ge=7, le=3_650, description="of history that base rates are measured from"
     )

@@ -90,6 +90,16 @@ async def alive_insights(connection: Connection) -> set[tuple[str, str]]:
     return {(row["platform"], row["market_id"]) for row in rows}
 
 
+async def is_alive(connection: Connection, platform: Platform, market_id: str) -> bool:
+    """Whether the market has an insight that stands."""
+    alive: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM ai_insights WHERE status = 'active' AND platform = $1 AND market_id = $2)",
+        platform,
+        market_id,
+    )
+    return alive
+
+
 _INSIGHT_COLUMNS = (
     "platform market_id market_title pattern_type pattern_score category ai_recommendation "
     "confidence_score confidence_basis win_probability one_liner reasoning risk_factors "

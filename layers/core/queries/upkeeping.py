@@ -21,14 +21,14 @@ from core.models import Platform
 # Tables that lose rows every night.
 CHURNED = (
     "market_snapshots", "market_latest", "markets", "events", "candle_hours", "candle_days", "candle_late",
-    "history_columns", "patterns", "withheld_insights", "ai_calls", "arbitrage_opportunities", "arbitrage_lives",
-    "arbitrage_near_misses", "digests", "job_runs", "stripe_events", "sessions", "refresh_tokens", "mail_tokens",
-    "users",
+    "history_columns", "patterns", "withheld_insights", "ai_calls", "analysis_tasks", "arbitrage_opportunities",
+    "arbitrage_lives", "arbitrage_near_misses", "digests", "job_runs", "stripe_events", "sessions", "refresh_tokens",
+    "mail_tokens", "users",
 )  # fmt: skip
 
 Aged = Literal[
     "candle_hours", "candle_days", "history_columns", "patterns", "withheld_insights", "ai_calls",
-    "arbitrage_opportunities", "arbitrage_lives", "digests", "job_runs",
+    "analysis_tasks", "arbitrage_opportunities", "arbitrage_lives", "digests", "job_runs",
 ]  # fmt: skip
 
 Over = Literal["final", "vanished"]
@@ -48,6 +48,7 @@ _OLD: dict[Aged, str] = {
         """,
     "withheld_insights": "t.at < $1",
     "ai_calls": "t.at < $1",
+    "analysis_tasks": "t.run < $1",
     "arbitrage_opportunities": "t.expires_at < $1 AND t.status <> 'active'",
     "arbitrage_lives": "t.ended_at < $1",
     "digests": "t.created_at < $1",

@@ -271,6 +271,8 @@ AGES: dict[Aged, str] = {
     "ai_calls": "INSERT INTO ai_calls (at, run, part, platform, market_id, model, prompt_version, evidence_digest, "
     "reserved_usd, reserved_tokens) "
     "SELECT d, '', 'deep', '', '', '', '', 0, 0, 0 FROM unnest('{2026-11-20Z, 2026-11-21Z}'::timestamptz[]) d",
+    "analysis_tasks": "INSERT INTO analysis_tasks (run, platform, market_id, detector, free_at) "
+    "SELECT d, '', '', '', d FROM unnest('{2026-11-20Z, 2026-11-21Z}'::timestamptz[]) d",
     "digests": "INSERT INTO digests SELECT d, d, '[]', '[]', '\"\"', '[]', '[]', '{}', '' "
     "FROM unnest('{2026-11-20Z, 2026-11-21Z}'::timestamptz[]) d",
 }
