@@ -124,6 +124,7 @@ async def _delete_aged(run: Run[CollectSettings]) -> Counter[str]:
         "ai_calls": settings.ai_call_days,
         "arbitrage_opportunities": settings.arbitrage_days,
         "arbitrage_lives": settings.arbitrage_days,
+        "bundle_analyses": settings.arbitrage_days,
         "digests": settings.digest_days,
         "job_runs": settings.job_run_days,
     }
