@@ -124,7 +124,9 @@ async def test_two_runs_at_once_leave_one_living_insight_a_market_and_record_bot
     lost = await rows(first, "SELECT * FROM withheld_insights")
     assert {row["reason"] for row in lost} <= {"another insight is alive"}
     # one that heard what the other run had been told paid nothing for it
-    (called,) = await rows(first, "SELECT sum(cost_usd) AS usd, count(*) AS calls FROM ai_calls")
+    (called,) = await rows(
+        first, "SELECT sum(cost_usd) AS usd, count(*) AS calls FROM ai_calls WHERE part = 'insights'"
+    )
     told = await rows(first, "SELECT cost_usd FROM ai_insights UNION ALL SELECT cost_usd FROM withheld_insights")
     assert called["calls"] >= 5
     assert sum(row["cost_usd"] for row in told) == called["usd"]

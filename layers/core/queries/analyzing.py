@@ -142,9 +142,7 @@ async def insert_withheld_of(
     )
 
 
-_MADE = (
-    "answer inputs prompt_version prompt_digest prompt_tokens cached_tokens completion_tokens cost_usd"
-).split()
+_MADE = ("answer inputs prompt_version prompt_digest prompt_tokens cached_tokens completion_tokens cost_usd").split()
 
 
 async def insert_digest(connection: Connection, row: Mapping[str, Any]) -> bool:

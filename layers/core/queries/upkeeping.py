@@ -22,8 +22,8 @@ from core.models import Platform
 CHURNED = (
     "market_snapshots", "market_latest", "markets", "events", "candle_hours", "candle_days", "candle_late",
     "history_columns", "patterns", "withheld_insights", "ai_calls", "arbitrage_opportunities", "arbitrage_lives",
-    "arbitrage_near_misses", "bundle_analyses", "digests", "job_runs", "stripe_events", "sessions", "refresh_tokens", "mail_tokens",
-    "users",
+    "arbitrage_near_misses", "bundle_analyses", "digests", "job_runs", "stripe_events", "sessions", "refresh_tokens",
+    "mail_tokens", "users",
 )  # fmt: skip
 
 Aged = Literal[
