@@ -53,12 +53,9 @@ def _named(insight: Json) -> Json:
 
 
 def _retold(insight: Json, name: str) -> Json:
-    """The insight's own words, with those of its facts whose numbers they tell."""
-    text = str(insight["told"].get(name))
-    facts = list(_facts(insight.get("facts")))
-    said = set(re.findall(r"\d[\d,]*(?:\.\d+)?", text))
-    ids = [fact["id"] for fact in facts if fact["value"].lstrip("+-") in said]
-    return {"text": text, "evidence_ids": (ids or [fact["id"] for fact in facts])[:40]}
+    """The insight's own words, with all its facts: which of them carry these words was not told."""
+    ids = [fact["id"] for fact in _facts(insight.get("facts"))]
+    return {"text": str(insight["told"].get(name)), "evidence_ids": ids[:40]}
 
 
 def _sentiment(day: object) -> Json:

@@ -28,7 +28,7 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
             return made_already
         insights = await serving.insights_alive(connection, run.now)
         arbitrage = await bundle_analyses.alive(connection, run.now, PICKS)
-    insights = sorted(insights, key=_rank)
+    insights = sorted(insights, key=rank)
     row = make_digest(insights, arbitrage)
     written = await writing_digest.write(run, insights, arbitrage)
     row |= {"model": MODEL, "without_ai": written.without_ai, "made": None}
@@ -51,7 +51,7 @@ def make_digest(insights: Sequence[Mapping[str, Any]], arbitrage: Sequence[Mappi
 
     `insight_ids` are the five that a basic user reads: the picks, and AVOIDs where there are fewer.
     """
-    ranked = sorted(insights, key=_rank)
+    ranked = sorted(insights, key=rank)
     avoid = [insight for insight in ranked if insight["ai_recommendation"] == "AVOID"]
     picks = [insight for insight in ranked if insight["ai_recommendation"] != "AVOID"][:PICKS]
     watch = [i for i in ranked if i["suggested_position"] == "WAIT" and i not in picks][:PICKS]
@@ -68,7 +68,7 @@ def make_digest(insights: Sequence[Mapping[str, Any]], arbitrage: Sequence[Mappi
     }
 
 
-def _rank(insight: Mapping[str, Any]) -> tuple[Any, ...]:
+def rank(insight: Mapping[str, Any]) -> tuple[Any, ...]:
     order = ("STRONG_BET", "GOOD_BET", "CAUTION", "AVOID")
     edge = insight["net_edge_cents"] if insight["net_edge_cents"] is not None else -1
     return order.index(insight["ai_recommendation"]), -edge, -(insight["confidence_score"] or 0), insight["id"]

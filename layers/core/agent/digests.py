@@ -52,7 +52,7 @@ class DigestBundle:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What the digest is written of. `insights` stand in all, `positions` of them with a position; `items` are the best.
+    """What the digest is written of: the best as `items`. `insights` stand in all, `positions` of them with a position.
 
     How many opportunities stand is none of its facts: those who do not pay for them read the sentiment too.
     """
