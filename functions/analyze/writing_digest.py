@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 DAY = TypeAdapter(Day)
 SWITCHED_OFF, AWAY = "AI analysis is switched off", "the analyst was away"
 NOTHING = "there was nothing to write about"
-_NO_MARKET = ("", "digest")  # under which its calls and what is withheld of it are kept
+NO_MARKET = ("", "digest")  # under which its calls and what is withheld of it are kept
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -66,7 +66,7 @@ async def write(run: Run[AnalyzeSettings], insights: Rows, arbitrage: Rows) -> W
         return Written(None, NOTHING)
     day = day_of(run, insights, arbitrage)
     messages = prompt.messages(pack_day(day), prompt.DIGEST)
-    subject = Subject(*_NO_MARKET, digest_of(messages[1]["content"]), prompt.DIGEST_VERSION)
+    subject = Subject(*NO_MARKET, digest_of(messages[1]["content"]), prompt.DIGEST_VERSION)
     try:
         async with open_calls(run, "digest") as calls:
             judged = await calls.judge(
@@ -100,7 +100,7 @@ async def _withhold(run: Run[AnalyzeSettings], judged: Judged[DigestAnswer]) -> 
     log.warning("digest withheld", extra={"reason": reason, "detail": detail[:500]})
     async with run.transaction() as connection:
         await analyzing.insert_withheld_of(
-            connection, run.now, *_NO_MARKET, f"digest: {reason}", detail, bill.model, bill.cost_usd
+            connection, run.now, *NO_MARKET, f"digest: {reason}", detail, bill.model, bill.cost_usd
         )
         await spending.mark_outcome(connection, bill.calls[-1:], "withheld")
     return Written(None, f"what the analyst wrote was withheld: {reason}", bill)
