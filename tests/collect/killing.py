@@ -63,7 +63,8 @@ def killed_when(job: str, url: str, settings: Mapping[str, Any], is_moment: Call
     process, until = started(job, url, settings), time.monotonic() + 60
     try:
         while not is_moment():
-            assert process.poll() is None and time.monotonic() < until, "the moment never came"
+            assert process.poll() is None, "the moment never came"
+            assert time.monotonic() < until, "the moment never came"
             time.sleep(0.02)
     finally:
         alive = _kill(process, url)
