@@ -8,7 +8,7 @@ export SAM_CLI_TELEMETRY = 0
 .PHONY: demo run smoke rates replay costs reset test check package bench match-report lock help
 help:
 	@echo "make demo · run · smoke [WORLD=dir] · rates · test · check · package · bench [ONLY=name]"
-	@echo "     replay ID=insight [AGAIN=1] · costs [DAYS=7], of DATABASE_URL"
+	@echo "     replay ID=insight|opportunity|day [AGAIN=1] · costs [DAYS=7], of DATABASE_URL"
 	@echo "     match-report PAIRS=file.csv · reset · lock"
 
 $(BIN)/uv: requirements/uv.txt

@@ -15,8 +15,9 @@ GRANT USAGE ON SCHEMA public TO oddwons_jobs;
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM oddwons_jobs;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     ai_calls, ai_insights, ai_pauses, ai_prompts, analyses, analysis_funnels, analysis_tasks, arbitrage_lives,
-    arbitrage_near_misses, arbitrage_opportunities, backfilled_days, backfills, base_rates, candle_days,
-    candle_hours, candle_late, candle_progress, digests, events, fee_changes, history_columns, job_leases, job_runs,
+    arbitrage_near_misses, arbitrage_opportunities, backfilled_days, backfills, base_rates, bundle_analyses,
+    candle_days, candle_hours, candle_late, candle_progress, digests, events, fee_changes, history_columns, job_leases,
+    job_runs,
     market_books, market_latest, market_snapshots, market_terms_history, markets, match_keys, match_terms,
     outcome_changes, outcome_rereads, pairs, patterns, rate_moments, rate_progress, series_fees, settle_askings,
     settled_rates, settled_reads, venue_sweeps, withheld_insights

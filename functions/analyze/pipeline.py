@@ -11,13 +11,14 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from analyze import detecting, explaining, pairing, related
+from analyze import detecting, explaining, judging, pairing, related
 from analyze.measuring import rates_of
 from core.body_store import BodyStore
 from core.detect.rates import Rate
 from core.detect.selection import Funnel, Key, scored, select, standing
 from core.models import OpenMarket, Pattern
 from core.queries import analyzing, arbitrage, asking, rates
+from core.queries.bundle_analyses import RULES_DIFFER
 from core.queries.open_markets import open_markets
 from core.queries.settled_rates import latest_settled_rates
 from core.runtime import Run
@@ -67,7 +68,8 @@ async def run(run: Run[AnalyzeSettings], explain: Explain = explaining.explain) 
 
     paired = await pairing.pair(run, markets)
     bundles, not_shown = await related.quote(run, markets, store)
-    bundles += paired.opportunities
+    opportunities, forbidden = await judging.recall(run, bundles + paired.opportunities)
+    not_shown[RULES_DIFFER] += forbidden
     async with run.transaction() as connection:
         outdated = explaining.outdated(await analyzing.standing_bets(connection), markets, paired.fair)
         await analyzing.supersede_insights(connection, list(outdated), run.now)
@@ -81,10 +83,13 @@ async def run(run: Run[AnalyzeSettings], explain: Explain = explaining.explain) 
     selected, dropped = select(loud, most=settings.analyze_max_insights, alive=alive, told=_events_of(alive, markets))
     async with run.transaction() as connection:
         await analyzing.insert_patterns(connection, [one.pattern for one in loud], run.now)
-        published, withdrawn = await arbitrage.replace_opportunities(connection, bundles, run.now)
+        published, withdrawn = await arbitrage.replace_opportunities(
+            connection, [one.row for one in opportunities], run.now
+        )
     await run.cache.drop(*CACHE_GROUPS)  # what was withdrawn must not outlive the minutes that the analyst takes
     try:
         explained = await explain(run, selected, markets, paired.fair, by_pattern)
+        judged = await judging.judge(run, opportunities, explained.get("error"))
     finally:
         await run.cache.drop(*CACHE_GROUPS)
 
@@ -103,6 +108,7 @@ async def run(run: Run[AnalyzeSettings], explain: Explain = explaining.explain) 
         "pairs": paired.counts,
         "arbitrage": {"published": published, "withdrawn": withdrawn, "not_shown": dict(paired.not_shown + not_shown)},
         "insights": explained,
+        "bundles": judged,
         "deep_analyses_asked": deepened,
         "ended": {"with their market": ended, "edge gone": len(outdated)},
     }

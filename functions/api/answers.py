@@ -148,6 +148,17 @@ class Size(BaseModel):
     edge_percentage: float
 
 
+class BundleAnalysis(BaseModel):
+    """Those of the analyst's texts that are true of this quote."""
+
+    description: str | None = Field(description="null where the text of an earlier quote does not hold for this one")
+    risks: list[str]
+    settlement_risk: Literal["SAFE", "CAUTION", "BLOCK"] = Field(description="as the analyst reads the rules")
+    confidence: int = Field(description="the model's own, of 100; not calibrated on outcomes")
+    model: str
+    analysed_at: AwareDatetime
+
+
 class Arbitrage(BaseModel):
     id: str
     type: Literal["CROSS_PLATFORM", "RELATED_MARKET", "TEMPORAL", "HEDGE"]
@@ -160,7 +171,7 @@ class Arbitrage(BaseModel):
     shares: float
     execution_steps: list[str]
     risks: list[str]
-    settlement_risk: str
+    settlement_risk: str = Field(description="the stricter of what rules and analyst find")
     confidence: float | None
     quoted_at: AwareDatetime = Field(description="when both books were read")
     first_seen_at: AwareDatetime
@@ -169,6 +180,7 @@ class Arbitrage(BaseModel):
     sizes: list[Size]
     annualised_percentage: float | None = Field(description="simple interest until it settles, where that is known")
     settles_at: AwareDatetime | None
+    analysis: BundleAnalysis | None = Field(description="null where the analyst was not asked, or its answer withheld")
 
 
 class MissedLeg(BaseModel):
@@ -268,6 +280,7 @@ class Digest(Common):
     )
     watchlist: list[Watched]
     model: str
+    without_ai: str | None = Field(description="why rules wrote it; null where the analyst did")
 
 
 class Market(BaseModel):

@@ -88,6 +88,14 @@ _ARBITRAGE = {
     "sizes": [{"budget_usd": 100.0, "shares": 100.0, "cost_usd": 96.9, "net_edge_usd": 3.1, "edge_percentage": 3.199}],
     "annualised_percentage": 61.2,
     "settles_at": "2026-12-11T19:00:00Z",
+    "analysis": {
+        "description": "Both legs cost $96.90 with fees and pay $100 if both venues settle alike.",
+        "risks": ["The two venues may settle differently."],
+        "settlement_risk": "SAFE",
+        "confidence": 80,
+        "model": "openai/gpt-oss-20b",
+        "analysed_at": "2026-11-22T12:50:20Z",
+    },
 }
 _LINE = {name: _INSIGHT[name] for name in ("market_id", "market_title", "one_liner")} | {"recommendation": "GOOD_BET"}
 _DIGEST = {
@@ -99,6 +107,7 @@ _DIGEST = {
     "arbitrage_opportunities": [{"description": _ARBITRAGE["description"], "potential_edge": "3.199%"}],
     "watchlist": [_LINE | {"recommendation": "CAUTION", "trigger": "A trade above 60¢ on more volume."}],
     "model": "rules (no AI)",
+    "without_ai": "the analyst was away",
     "refresh": "hourly",
     "disclaimer": _NO_ADVICE,
 }

@@ -125,6 +125,7 @@ async def _delete_aged(run: Run[CollectSettings]) -> Counter[str]:
         "analysis_tasks": settings.withheld_days,
         "arbitrage_opportunities": settings.arbitrage_days,
         "arbitrage_lives": settings.arbitrage_days,
+        "bundle_analyses": settings.arbitrage_days,
         "digests": settings.digest_days,
         "job_runs": settings.job_run_days,
     }

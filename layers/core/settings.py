@@ -207,6 +207,8 @@ class AnalyzeSettings(CollectSettings):
     ai_deep_share: float = Field(default=0.2, ge=0, le=1, description="of the day's budget at most, for deep analyses")
     ai_deep_model: str = "openai/gpt-oss-120b"
     ai_deep_per_run: int = Field(default=1, ge=0, le=100, description="deep analyses of a run's best insights")
+    ai_bundles_per_run: int = Field(default=10, ge=0, le=1_000, description="opportunities explained, the widest first")
+    ai_digest_insights: int = Field(default=15, ge=1, le=100, description="of which the analyst writes the digest")
     ai_requests_per_run: int = Field(default=20, ge=1, le=1_000)
     ai_requests_wait_s: int = Field(default=86_400, ge=60, description="after which a request is given up")
     max_quote_age_s: float = Field(default=1_800.0, gt=0, le=86_400)

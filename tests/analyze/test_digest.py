@@ -69,7 +69,13 @@ def test_arbitrage_is_told_with_its_edge() -> None:
 
 async def test_an_empty_day_has_an_honest_digest(make_run: MakeRun) -> None:
     run = await make_run("digest", NOW)
-    assert await digest.run(run) == {"day": "2026-11-22", "picks": 0, "insights": 0}
+    assert await digest.run(run) == {
+        "day": "2026-11-22",
+        "picks": 0,
+        "insights": 0,
+        "by": "rules (no AI)",
+        "without_ai": "there was nothing to write about",
+    }
     (stored,) = await rows(run, "SELECT * FROM digests")
     assert (stored["top_picks"], stored["avoid_list"], stored["watchlist"], stored["insight_ids"]) == ([], [], [], [])
     assert stored["market_sentiment"] == "0 insights alive, 0 with a position, 0 to wait"
@@ -103,7 +109,7 @@ async def test_it_carries_what_is_alive_and_drops_the_caches(
     alive = {row["id"] for row in await rows(run, "SELECT id FROM ai_insights WHERE status = 'active'")}
     assert set(stored["insight_ids"]) <= alive
     assert stored["market_sentiment"].startswith(f"{published} insights alive")
-    assert stored["model"] == "rules (no AI)"
+    assert (stored["model"], stored["without_ai"]) == ("rules (no AI)", "the analyst was away")  # it has no key
     assert stored["arbitrage_opportunities"]
     assert await run.cache.get_many([(group, "x") for group in digest.CACHE_GROUPS]) == [None] * 3
 

@@ -116,7 +116,8 @@ async def test_a_second_run_leaves_living_insights_alone_and_renews_expired_ones
 async def test_two_runs_at_once_leave_one_living_insight_a_market_and_record_both_costs(
     make_run: MakeRun, outside: Outside
 ) -> None:
-    first, second = [await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=5) for _ in range(2)]
+    of_insights = outside.settings() | {"analyze_max_insights": 5, "ai_bundles_per_run": 0}
+    first, second = [await make_run("analyze", NOW, **of_insights) for _ in range(2)]
     summaries = await asyncio.gather(pipeline.run(first), pipeline.run(second))
     alive = await rows(first, "SELECT platform, market_id FROM ai_insights WHERE status = 'active'")
     assert len(alive) == len({tuple(row.values()) for row in alive}) == 5
@@ -134,13 +135,13 @@ async def test_two_runs_at_once_leave_one_living_insight_a_market_and_record_bot
 async def test_the_days_budget_stops_the_analyst_and_says_what_was_left(
     make_run: MakeRun, outside: Outside, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=1)
+    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=1, ai_bundles_per_run=0)
     await pipeline.run(run)
     (call,) = await rows(run, "SELECT * FROM ai_calls")
     assert 0 < call["cost_usd"] < call["reserved_usd"]
 
     for_one = {"ai_budget_usd_per_day": float(call["reserved_usd"]) * 1.1, "ai_requests_share": 0}
-    tight = outside.settings() | for_one | {"analyze_max_insights": 5}
+    tight = outside.settings() | for_one | {"analyze_max_insights": 5, "ai_bundles_per_run": 0}
     next_day = await make_run("analyze", NOW + timedelta(days=1), **tight)
     await read_again(next_day)
     asked = len(outside.calls())

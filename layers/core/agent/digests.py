@@ -21,6 +21,7 @@ from core.agent.vocabulary import Vocabulary
 from core.models import Fact
 
 _EDGE_ROUNDING = Decimal("0.05")
+_OF_OPPORTUNITIES = frozenset(("bundles", "both", "leg", "payout"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,19 @@ class DigestBundle:
 
 @dataclass(frozen=True, slots=True)
 class Day:
+    """What the digest is written of: the best as `items`. `insights` stand in all, `positions` of them with a position.
+
+    How many opportunities stand is none of its facts: those who do not pay for them read the sentiment too.
+    """
+
     items: tuple[DigestItem, ...]
     bundles: tuple[DigestBundle, ...]
+    insights: int
+    positions: int
 
     @property
     def facts(self) -> tuple[Fact, ...]:
-        waiting = sum(item.position == "WAIT" for item in self.items)
-        counts = (len(self.items), len(self.items) - waiting, waiting, len(self.bundles))
+        counts = (self.insights, self.positions, self.insights - self.positions)
         return tuple(
             Fact(f"D{n}", name, label, str(count), unit)
             for n, ((name, (label, unit)), count) in enumerate(zip(DAY_LABELS.items(), counts, strict=True), 1)
@@ -141,11 +148,15 @@ def digest_faults(answer: DigestAnswer, day: Day) -> list[str]:
     for listed in (answer.top_picks, answer.avoid_list, answer.watchlist):
         ids = [one.market_id for one in listed]
         found += ["the same market twice"] if len(set(ids)) < len(ids) else []
+    if not answer.top_picks and any(item.recommendation != "AVOID" for item in day.items):
+        found.append("no picks, though there are insights to pick")
     found += _of_bundles(answer, day)
     names = Subject("kalshi", "", "", " ".join(item.subject.title for item in day.items), "Yes", "No")
-    return found + claim_faults(
-        answer.market_sentiment, Ground(names, day.facts, "WAIT", None, None, "unproven"), Vocabulary(names)
-    )
+    words = Vocabulary(names)
+    found += claim_faults(answer.market_sentiment, Ground(names, day.facts, "WAIT", None, None, "unproven"), words)
+    if words.read(answer.market_sentiment.text).tags & _OF_OPPORTUNITIES:
+        found.append("speaks of opportunities outside their section")
+    return found
 
 
 def _of_item(item: DigestItem | None, title: str, claim: Claim) -> list[str]:

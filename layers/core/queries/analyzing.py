@@ -123,14 +123,28 @@ async def insert_insight(connection: Connection, row: Mapping[str, Any]) -> str 
 async def insert_withheld(
     connection: Connection, now: datetime, pattern: Pattern, reason: str, detail: str, model: str, cost: Decimal
 ) -> None:
+    await insert_withheld_of(connection, now, pattern.platform, pattern.market_id, reason, detail, model, cost)
+
+
+async def insert_withheld_of(
+    connection: Connection,
+    now: datetime,
+    platform: str,
+    market_id: str,
+    reason: str,
+    detail: str,
+    model: str,
+    cost: Decimal,
+) -> None:
+    """`platform` and `market_id`: of what is no market by itself, those of its first leg, or empty."""
     await connection.execute(
         """
         INSERT INTO withheld_insights (at, platform, market_id, reason, detail, model, cost_usd)
         VALUES ($1, $2, $3, $4, $5, $6, $7)
         """,
         now,
-        pattern.platform,
-        pattern.market_id,
+        platform,
+        market_id,
         reason,
         storable(detail[:2_000]),
         model,
@@ -138,13 +152,18 @@ async def insert_withheld(
     )
 
 
+_MADE = ("answer inputs prompt_version prompt_digest prompt_tokens cached_tokens completion_tokens cost_usd").split()
+
+
 async def insert_digest(connection: Connection, row: Mapping[str, Any]) -> bool:
-    """False when the day has its digest already."""
+    """False when the day has its digest already. `made`: what the analyst's was made from, else None."""
+    made = row["made"] or {}
     day = await connection.fetchval(
         """
         INSERT INTO digests (day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities,
-            watchlist, insight_ids, model)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::uuid[], $9)
+            watchlist, insight_ids, model, without_ai, answer, inputs, prompt_version, prompt_digest, prompt_tokens,
+            cached_tokens, completion_tokens, cost_usd)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::uuid[], $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
         ON CONFLICT (day) DO NOTHING RETURNING day
         """,
         row["day"],
@@ -156,6 +175,8 @@ async def insert_digest(connection: Connection, row: Mapping[str, Any]) -> bool:
         row["watchlist"],
         row["insight_ids"],
         row["model"],
+        row["without_ai"],
+        *(made.get(name) for name in _MADE),
     )
     return day is not None
 
@@ -163,3 +184,16 @@ async def insert_digest(connection: Connection, row: Mapping[str, Any]) -> bool:
 async def has_digest(connection: Connection, day: date) -> bool:
     found: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM digests WHERE day = $1)", day)
     return found
+
+
+async def digest_made_from(connection: Connection, day: date) -> dict[str, Any] | None:
+    """A day's digest with all that it was made from; None where that day has none."""
+    row = await connection.fetchrow(
+        """
+        SELECT d.day, d.created_at, d.without_ai, d.inputs, d.answer, d.model, d.prompt_version, p.system,
+               p.first_used_at, d.prompt_tokens, d.cached_tokens, d.completion_tokens, d.cost_usd
+        FROM digests d LEFT JOIN ai_prompts p ON p.digest = d.prompt_digest WHERE d.day = $1
+        """,
+        day,
+    )
+    return None if row is None else dict(row)

@@ -77,7 +77,8 @@ async def arbitrage_alive(
                polymarket_market_id AS polymarket_market, edge_percentage::float8, net_edge_usd::float8,
                cost_usd::float8, shares::float8, execution_steps, risks, settlement_risk,
                confidence_score::float8 AS confidence, quoted_at, first_seen_at, expires_at,
-               legs, sizes, annualised_percentage::float8, settles_at
+               legs, sizes, annualised_percentage::float8, settles_at,
+               CASE WHEN (analysis->>'analysed_at')::timestamptz <= $1 THEN analysis END AS analysis
         FROM arbitrage_opportunities
         WHERE quoted_at <= $1 AND least(expires_at, withdrawn_at) > $1
           AND ($3::uuid IS NULL OR (-edge_percentage, id) >
@@ -128,7 +129,7 @@ async def latest_digest(connection: Connection, at: datetime) -> dict[str, Any] 
     row = await connection.fetchrow(
         """
         SELECT day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities, watchlist,
-               insight_ids::text[], model
+               insight_ids::text[], model, without_ai
         FROM digests WHERE created_at <= $1 ORDER BY day DESC LIMIT 1
         """,
         at,
@@ -140,7 +141,7 @@ async def digest_of(connection: Connection, day: date, at: datetime) -> dict[str
     row = await connection.fetchrow(
         """
         SELECT day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities, watchlist,
-               insight_ids::text[], model
+               insight_ids::text[], model, without_ai
         FROM digests WHERE created_at <= $1 AND day = $2
         """,
         at,

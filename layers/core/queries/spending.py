@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from core.db import Connection, storable
 
-Part = Literal["insights", "deep", "requests"]
+Part = Literal["insights", "deep", "requests", "bundles", "digest"]
 Outcome = Literal["answered", "published", "withheld", "rejected", "unavailable"]
 
 _ONE_AT_A_TIME = 4_715_002  # our number for the lock under which budgets are looked at and taken from

@@ -22,13 +22,14 @@ from core.models import Platform
 CHURNED = (
     "market_snapshots", "market_latest", "markets", "events", "candle_hours", "candle_days", "candle_late",
     "history_columns", "patterns", "withheld_insights", "ai_calls", "analysis_tasks", "arbitrage_opportunities",
-    "arbitrage_lives", "arbitrage_near_misses", "digests", "job_runs", "stripe_events", "sessions", "refresh_tokens",
+    "arbitrage_lives", "arbitrage_near_misses", "bundle_analyses", "digests", "job_runs", "stripe_events", "sessions",
+    "refresh_tokens",
     "mail_tokens", "users",
 )  # fmt: skip
 
 Aged = Literal[
     "candle_hours", "candle_days", "history_columns", "patterns", "withheld_insights", "ai_calls",
-    "analysis_tasks", "arbitrage_opportunities", "arbitrage_lives", "digests", "job_runs",
+    "analysis_tasks", "arbitrage_opportunities", "arbitrage_lives", "bundle_analyses", "digests", "job_runs",
 ]  # fmt: skip
 
 Over = Literal["final", "vanished"]
@@ -51,6 +52,10 @@ _OLD: dict[Aged, str] = {
     "analysis_tasks": "t.run < $1",
     "arbitrage_opportunities": "t.expires_at < $1 AND t.status <> 'active'",
     "arbitrage_lives": "t.ended_at < $1",
+    # A verdict stands as long as a bundle of its rules is seen.
+    "bundle_analyses": """
+        t.created_at < $1 AND NOT EXISTS (SELECT FROM arbitrage_opportunities a WHERE a.analysis_id = t.id)
+        """,
     "digests": "t.created_at < $1",
     # When a job last ran well is asked however long ago it was.
     "job_runs": """

@@ -48,6 +48,8 @@ def make_day(random: Random) -> tuple[Day, Answer]:
     day = Day(
         tuple(items),
         tuple(DigestBundle(f"bundle-{n}", one, gather_bundle(one, NOW, f"B{n}.E")) for n, one in enumerate(bundles, 1)),
+        len(items),
+        sum(item.position != "WAIT" for item in items),
     )
     return day, _good(random, day, answers)
 
