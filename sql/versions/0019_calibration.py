@@ -5,10 +5,11 @@ from alembic import op
 revision = "0019"
 down_revision = "0017"
 
-# Written once: where a venue replaces an outcome another row follows, so that what was known at a time can be told.
+# Written once: where a venue replaces an outcome another row follows, so that what was known at a time can be told. No
+# foreign key: the record stands by itself, and nothing else of ours stops an insight's removal.
 GRADES = """
 CREATE TABLE insight_grades (
-    insight_id uuid NOT NULL REFERENCES ai_insights (id) ON DELETE CASCADE,
+    insight_id uuid NOT NULL,
     kind text NOT NULL CHECK (kind IN ('outcome', 'sale')),
     graded_at timestamptz NOT NULL,
     payout numeric(9, 6) CHECK (payout BETWEEN 0 AND 1),

@@ -19,6 +19,7 @@ have in common (Hoelder's inequality).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,8 @@ _TAIL = 0.025
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Of one model. `weight` is the posterior's mean, `low` and `high` its central 95%; `events` are independent ones.
+    """Of one model. `weight` is the posterior's mean; `low` and `high` hold the central 95% of the likelihood alone,
+    for the prior's caution would make the interval too narrow and too low; `events` are independent ones.
 
     `log_evidence`: natural log of the Bayes factor for the pool against the price alone. `proved`: both it and the
     events suffice. What is not proved changes no number.
@@ -78,22 +80,28 @@ def calibrate(
     _, place, size = np.unique(event, return_inverse=True, return_counts=True)
     odds, beside = _odds(baseline, model)
     share = 1 / size[place.ravel()]
-    gain = _PRIOR + (share * payout) @ (_log_p(odds, beside) - _log_p(odds, 0 * beside))
+    gain = (share * payout) @ (_log_p(odds, beside) - _log_p(odds, 0 * beside))
     gain += (share * (1 - payout)) @ (_log_p(-odds, -beside) - _log_p(-odds, 0 * beside))
-    top = float(gain.max())
-    log_evidence = top + float(np.log(np.sum(np.exp(gain - top))))
-    posterior = np.exp(gain - log_evidence)
-    reached = np.cumsum(posterior)
+    log_evidence, posterior = _posterior(gain + _PRIOR)
+    weight = float(np.sum(posterior * _WEIGHTS))
+    reached = np.cumsum(_posterior(gain - np.log(len(_WEIGHTS)))[1])
     low, high = (float(_WEIGHTS[np.searchsorted(reached, tail)]) for tail in (_TAIL, 1 - _TAIL))
     return Calibration(
         insights=len(baseline),
         events=len(size),
-        weight=float(np.sum(posterior * _WEIGHTS)),
-        low=low,
-        high=high,
+        weight=weight,
+        low=min(low, weight),
+        high=max(high, weight),
         log_evidence=log_evidence,
-        proved=len(size) >= least_events and log_evidence >= np.log(least_evidence),
+        proved=len(size) >= least_events and log_evidence >= math.log(least_evidence),
     )
+
+
+def _posterior(gain: Floats) -> tuple[float, Floats]:
+    """(log of the sum, shares of it) of likelihoods times prior, given as logs."""
+    top = float(gain.max())
+    log_sum = top + float(np.log(np.sum(np.exp(gain - top))))
+    return log_sum, np.exp(gain - log_sum)
 
 
 def brier(probability: Floats, payout: Floats, event: Floats) -> float | None:
