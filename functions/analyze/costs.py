@@ -37,8 +37,8 @@ def report(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def worth(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Of each model how often it repeats the price, and what its number has proved, as last graded."""
-    return "".join(map(_worth, rows)) or "no model was graded yet\n"
+    """Of each model how often it repeats the price, and what its number has proved, as last graded; "" before that."""
+    return "".join(map(_worth, rows))
 
 
 def _worth(row: Mapping[str, Any]) -> str:
