@@ -150,9 +150,10 @@ async def graded_by(connection: Connection, at: datetime, since: datetime) -> di
     found = {}
     for model in dict.fromkeys(row["model"] for row in rows):
         ours = [row for row in rows if row["model"] == model]
-        columns = ("baseline", "price", "said", "served", "payout")
+        names = ("baseline", "price", "said", "served", "payout")
+        baseline, price, said, served, payout = np.array([[row[name] for row in ours] for name in names], dtype=float)
         events = np.array([numbers[row["event"]] for row in ours], dtype=float)
-        found[model] = Graded(*(np.array([row[name] for row in ours], dtype=float) for name in columns), events)
+        found[model] = Graded(baseline, price, said, served, payout, events)
     return found
 
 

@@ -38,7 +38,7 @@ def test_before_anything_was_graded_they_are_the_markets_price_and_say_so() -> N
         "unproven: the market's price; the model's own number is not calibrated yet (n = 0 events)"
     )
     assert said.confidence_basis == said.win_probability_basis
-    assert (said.raw_win_probability, said.raw_confidence_score) == (Decimal("0.46"), 65)
+    assert (said.raw_win_probability, said.raw_confidence_score) == (Decimal("0.46"), Decimal(65))
 
 
 @given(CENTS, st.floats(0, 1), st.sampled_from([None, UNPROVED]))
