@@ -1,4 +1,4 @@
--- The role that a home server's jobs (collect, settle, upkeep, analyze, requests, digest, base-rates) connect as. It reads and
+-- The role that a home server's jobs (collect, settle, upkeep, analyze, requests, digest, base-rates, grade) connect as. It reads and
 -- writes markets and what is told about them; of accounts, payments and sessions it sees nothing, and it owns nothing.
 --   psql "$ADMIN_URL" -v password="$(openssl rand -hex 24)" -f home/role.sql
 -- Run it again after every migration: a table that is not named here is closed to it.
@@ -16,8 +16,8 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM oddwons_jobs;
 GRANT SELECT, INSERT, UPDATE, DELETE ON
     ai_calls, ai_insights, ai_pauses, ai_prompts, analyses, analysis_funnels, analysis_tasks, arbitrage_lives,
     arbitrage_near_misses, arbitrage_opportunities, backfilled_days, backfills, base_rates, bundle_analyses,
-    candle_days, candle_hours, candle_late, candle_progress, digests, events, fee_changes, history_columns, job_leases,
-    job_runs,
+    calibrations, candle_days, candle_hours, candle_late, candle_progress, digests, events, fee_changes,
+    history_columns, insight_grades, job_leases, job_runs,
     market_books, market_latest, market_snapshots, market_terms_history, markets, match_keys, match_terms,
     outcome_changes, outcome_rereads, pairs, patterns, rate_moments, rate_progress, series_fees, settle_askings,
     settled_rates, settled_reads, venue_sweeps, withheld_insights

@@ -57,7 +57,9 @@ def make_digest(insights: Sequence[Mapping[str, Any]], arbitrage: Sequence[Mappi
     watch = [i for i in ranked if i["suggested_position"] == "WAIT" and i not in picks][:PICKS]
     bets = sum(insight["suggested_position"] != "WAIT" for insight in insights)
     return {
-        "top_picks": [_line(i) | {"confidence": i["confidence_score"]} for i in picks],
+        "top_picks": [
+            _line(i) | {"confidence": i["confidence_score"], "confidence_basis": i["confidence_basis"]} for i in picks
+        ],
         "avoid_list": [_line(i) | {"reason": i["edge_explanation"]} for i in avoid[:PICKS]],
         "market_sentiment": f"{len(insights)} insights alive, {bets} with a position, {len(insights) - bets} to wait",
         "arbitrage_opportunities": [

@@ -18,14 +18,18 @@ from analyze.calls import Bill, Calls, Judged, Subject, open_calls
 from analyze.publishing import fingerprint, inputs_of, make_insight, store_prompt
 from core.agent import prompt
 from core.agent.answers import OpportunityAnswer
+from core.agent.calibration import Calibration
+from core.agent.confidence import numbers_of
 from core.agent.evidence import Candidate, Evidence, Other, gather, pack
 from core.agent.grounding import faults
 from core.arbitrage.fees import taker_fee_usd
+from core.detect.longshots import SettledRates
 from core.detect.rates import Rate
 from core.detect.selection import Key
 from core.errors import AnalystUnavailable, BudgetSpent, ConfigError
 from core.models import Book, OpenMarket, Pattern, Platform
-from core.queries import analyzing, arbitrage, books, spending
+from core.queries import analyzing, arbitrage, books, grading, spending
+from core.queries.settled_rates import latest_settled_rates
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 
@@ -93,11 +97,14 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What was said of the same evidence before: answers (with their model) that were published, or withheld."""
+    """What was said of the same evidence before: answers (with their model) that were published, or withheld. And by
+    what the numbers of an answer are judged: what became of each model's, and of such prices."""
 
     published: Mapping[int, tuple[Mapping[str, Any], str]]
     withheld: AbstractSet[int]
     prompt_digest: int
+    calibrations: Mapping[str, Calibration]
+    settled: SettledRates | None
 
 
 async def explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Sequence[Candidate]) -> dict[str, Any]:
@@ -109,6 +116,8 @@ async def explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Seque
             await spending.answers_before(connection, prompt.VERSION, digests),
             await spending.withheld_before(connection, calls.model, prompt.VERSION, digests),
             await store_prompt(connection, asked[0].messages, prompt.VERSION, run.now),
+            await grading.calibrations(connection, run.now),
+            await latest_settled_rates(connection, run.now),
         )
     room = asyncio.Semaphore(run.settings.ai_concurrency)
     outcomes: Counter[str] = Counter()
@@ -231,7 +240,8 @@ async def _one(run: Run[AnalyzeSettings], calls: Calls, asked: _Asked, known: _K
         return await _withhold(run, candidate.pattern, judged, judged.reason, judged.detail)
     if _has_closed(candidate, run.clock()):
         return await _withhold(run, candidate.pattern, judged, _CLOSED, "closed while the analyst was thinking")
-    row = make_insight(candidate, asked.evidence, judged, run.now) | {
+    numbers = numbers_of(judged.answer, candidate, known.calibrations.get(judged.bill.model), known.settled, run.now)
+    row = make_insight(candidate, asked.evidence, judged, numbers, run.now) | {
         "inputs": inputs_of(candidate, asked.messages, run.now),
         "prompt_digest": known.prompt_digest,
         "evidence_digest": digest,

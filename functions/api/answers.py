@@ -95,9 +95,13 @@ class Insight(BaseModel):
     pattern_score: float
     category: str | None
     ai_recommendation: Literal["STRONG_BET", "GOOD_BET", "CAUTION", "AVOID"]
-    confidence_score: float | None = Field(description="100 × the probability that the position earns more than 0")
-    confidence_basis: str
-    win_probability: float | None = Field(description="of YES, calibrated")
+    confidence_score: float | None = Field(
+        description="100 × the probability that the position earns more than 0 after fees, held to settlement; "
+        "null where none is stated"
+    )
+    confidence_basis: str = Field(description='"calibrated on n events (95%: …)", or what is "unproven"')
+    win_probability: float | None = Field(description="of YES; the market's own until a model's is proved")
+    win_probability_basis: str
     one_liner: str
     reasoning: str
     risk_factors: list[str]
@@ -254,6 +258,9 @@ class Line(BaseModel):
 
 class Pick(Line):
     confidence: float | None
+    confidence_basis: str | None = Field(
+        default=None, description="what the confidence stands on, as in an insight; absent from older digests"
+    )
 
 
 class Avoided(Line):

@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     )
 
     jobs_watched: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=("collect", "settle", "upkeep", "analyze", "requests", "digest", "base-rates", "reconcile"),
+        default=("collect", "settle", "upkeep", "analyze", "requests", "digest", "base-rates", "grade", "reconcile"),
         description="whose missing is an alarm; comma-separated",
     )
     missed_after_s: int = Field(default=1_200, ge=0, le=86_400, description="past a job's time and deadline")
@@ -224,6 +224,16 @@ class AnalyzeSettings(CollectSettings):
         default=90, ge=7, le=3_650, description="of history that base rates are measured from"
     )
     base_rate_days: int = Field(default=365, ge=1, le=36_500)
+    grade_batch: int = Field(default=500, ge=1, le=10_000, description="insights graded in one transaction")
+    calibration_days: int = Field(default=365, ge=7, le=3_650, description="of insights that a model is judged by")
+    calibration_min_events: int = Field(default=30, ge=1, description="settled, before its number moves any")
+    calibration_min_evidence: float = Field(
+        default=20.0,
+        ge=1,
+        le=1e6,
+        description="Bayes factor for it; 1 / the chance of believing one that knows nothing",
+    )
+    parrot_cents: float = Field(default=1.0, ge=0, le=50, description="off the price, within which it is repeated")
     arbitrage_min_edge_pct: float = Field(default=2.0, ge=0, le=100)
     body_store_dir: Path | None = Field(default=None, description="where a host with a disk keeps what it was sent")
     body_store_mb: int = Field(default=512, ge=1, le=100_000)

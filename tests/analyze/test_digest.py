@@ -21,6 +21,7 @@ def insight(recommendation: str = "GOOD_BET", position: str = "YES", **given: An
         "ai_recommendation": recommendation,
         "suggested_position": position,
         "confidence_score": 65.0,
+        "confidence_basis": "calibrated on 40 events",
         "net_edge_cents": 3.0,
         "one_liner": "Buy YES.",
         "reasoning": "The other venue is late.",
@@ -43,6 +44,7 @@ def test_five_picks_are_the_best_by_recommendation_edge_and_confidence() -> None
         "recommendation": "STRONG_BET",
         "one_liner": "Buy YES.",
         "confidence": 65.0,
+        "confidence_basis": "calibrated on 40 events",
     }
     assert [line["trigger"] for line in made["watchlist"]] == ["The other venue is late."]
 

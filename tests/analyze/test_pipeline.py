@@ -65,7 +65,12 @@ async def test_an_insight_carries_its_evidence_price_model_and_cost(make_run: Ma
         }
         assert insight["cost_usd"] > 0
         assert insight["created_at"] == NOW < insight["expires_at"]
-        assert "unproven" in insight["confidence_basis"]
+        assert "unproven" in insight["win_probability_basis"]
+        assert insight["win_probability"] == insight["price"]
+        if insight["suggested_position"] == "WAIT":
+            assert (insight["confidence_score"], insight["confidence_basis"]) == (None, "no position is stated")
+        else:
+            assert "unproven" in insight["confidence_basis"]
         assert insight["suggested_position"] == "WAIT" or insight["net_edge_cents"] > 0
 
 

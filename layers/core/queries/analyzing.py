@@ -105,7 +105,8 @@ _INSIGHT_COLUMNS = (
     "confidence_score confidence_basis win_probability one_liner reasoning risk_factors "
     "suggested_position edge_explanation time_sensitivity net_edge_cents evidence evidence_digest "
     "answer price_at_emission yes_price_at_emission no_price_at_emission model prompt_version "
-    "prompt_tokens cached_tokens completion_tokens cost_usd created_at expires_at inputs prompt_digest"
+    "prompt_tokens cached_tokens completion_tokens cost_usd created_at expires_at inputs prompt_digest "
+    "win_probability_basis win_baseline raw_win_probability raw_confidence_score"
 ).split()
 _INSERT_INSIGHT = (
     f"INSERT INTO ai_insights ({', '.join(_INSIGHT_COLUMNS)}) "  # noqa: S608  column names of our own

@@ -13,7 +13,8 @@ _INSIGHT = """
 SELECT i.id::text, i.platform, i.market_id, i.market_title, m.yes_label AS yes_means,
        CASE WHEN m.no_label = m.yes_label THEN 'not: ' || m.yes_label ELSE m.no_label END AS no_means,
        i.pattern_type, i.pattern_score::float8, i.category, i.ai_recommendation, i.confidence_score::float8,
-       i.confidence_basis, i.win_probability::float8, i.one_liner, i.reasoning, i.risk_factors, i.suggested_position,
+       i.confidence_basis, i.win_probability::float8, i.win_probability_basis, i.one_liner, i.reasoning, i.risk_factors,
+       i.suggested_position,
        i.edge_explanation, i.time_sensitivity, i.net_edge_cents::float8, i.evidence, i.price_at_emission::float8,
        i.yes_price_at_emission::float8, i.no_price_at_emission::float8, i.model, i.created_at, i.expires_at
 FROM ai_insights i JOIN markets m USING (platform, market_id)
