@@ -126,7 +126,11 @@ def sections(answer: DigestAnswer, insights: Rows, arbitrage: Rows) -> dict[str,
 
     return {
         "top_picks": [
-            line(pick.market_id, pick.one_liner.text) | {"confidence": by_market[pick.market_id]["confidence_score"]}
+            line(pick.market_id, pick.one_liner.text)
+            | {
+                "confidence": by_market[pick.market_id]["confidence_score"],
+                "confidence_basis": by_market[pick.market_id]["confidence_basis"],
+            }
             for pick in answer.top_picks
         ],
         "avoid_list": [as_published(one.market_id) | {"reason": one.reason.text} for one in answer.avoid_list],

@@ -40,6 +40,11 @@ class DigestItem:
     def edge_side(self) -> Side | None:
         return None if self.position == "WAIT" else self.position
 
+    @property
+    def whole_confidence(self) -> int | None:
+        """What waits has none."""
+        return None if self.confidence is None else round(self.confidence)
+
 
 @dataclass(frozen=True, slots=True)
 class DigestBundle:
@@ -103,7 +108,7 @@ def pack_day(day: Day) -> Mapping[str, Any]:
                 "market_title": item.subject.title,
                 "recommendation": item.recommendation,
                 "position": item.position,
-                "confidence": None if item.confidence is None else round(item.confidence),
+                "confidence": item.whole_confidence,
                 "told": item.told,
                 "facts": _listed(item.facts),
             }
@@ -135,7 +140,7 @@ def digest_faults(answer: DigestAnswer, day: Day) -> list[str]:
         item = items.get(pick.market_id)
         if item is not None and (pick.recommendation != item.recommendation or item.recommendation == "AVOID"):
             found.append(f"recommends {pick.recommendation}, its insight {item.recommendation}")
-        if item is not None and (item.confidence is None or pick.confidence != round(item.confidence)):
+        if item is not None and pick.confidence != item.whole_confidence:
             found.append("a confidence that is not its insight's")
     for avoided in answer.avoid_list:
         item = items.get(avoided.market_id)
