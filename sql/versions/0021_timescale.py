@@ -123,9 +123,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
         ) AS ages (relation, name, days)
     )
     SELECT alter_job(job_id, config_merge => jsonb_build_object(wanted.name, age))
-    FROM timescaledb_information.jobs JOIN wanted ON config ? wanted.name AND relation = coalesce(
-        (SELECT view_name FROM timescaledb_information.continuous_aggregates
-         WHERE materialization_hypertable_name = hypertable_name), hypertable_name)
+    FROM timescaledb_information.jobs JOIN wanted ON relation = hypertable_name AND config ? wanted.name
     WHERE (config ->> wanted.name)::interval <> age::interval
 $$;
 REVOKE EXECUTE ON FUNCTION set_snapshot_ages FROM PUBLIC;
@@ -170,22 +168,23 @@ $late$;
 
 CREATE PROCEDURE refresh_late(job_id integer, config jsonb) LANGUAGE plpgsql AS $late$
 DECLARE
-    from_day date;
+    start timestamptz;
     noted timestamptz;
 BEGIN
     -- Whoever inserts now is waited for; whoever comes after `noted` waits for the next time.
     PERFORM pg_advisory_xact_lock(hashtext('snapshots'), 0);
     noted := clock_timestamp();
-    SELECT min(greatest(since, raw_day)) INTO from_day FROM candle_late CROSS JOIN candle_progress;
+    SELECT min(greatest(since, raw_day))::timestamp AT TIME ZONE 'UTC' INTO start
+    FROM candle_late CROSS JOIN candle_progress;
     COMMIT;
-    IF from_day IS NULL THEN
+    IF start IS NULL THEN
         RETURN;
     END IF;
-    IF aggregated_until('hourly_aggregate') > from_day THEN
-        CALL refresh_continuous_aggregate('hourly_aggregate', from_day, aggregated_until('hourly_aggregate'));
+    IF aggregated_until('hourly_aggregate') > start THEN
+        CALL refresh_continuous_aggregate('hourly_aggregate', start, aggregated_until('hourly_aggregate'));
     END IF;
-    IF aggregated_until('daily_aggregate') > from_day THEN
-        CALL refresh_continuous_aggregate('daily_aggregate', from_day, aggregated_until('daily_aggregate'));
+    IF aggregated_until('daily_aggregate') > start THEN
+        CALL refresh_continuous_aggregate('daily_aggregate', start, aggregated_until('daily_aggregate'));
     END IF;
     -- days from before the aggregates are upkeep's
     DELETE FROM candle_late d USING candle_progress p WHERE d.noted_at < noted AND d.oldest >= p.done_day;
@@ -259,7 +258,8 @@ FROM ({_STORED.format(aggregate="daily_aggregate")}) AS stored
 UNION ALL
 SELECT bucket, platform, market_id, open, high, low, close, volume FROM ({_LATE.format(period="day")}) AS late;
 
-UPDATE candle_progress SET storage = 'aggregates';
+-- Days that were closed and not yet stored are the aggregates' now.
+UPDATE candle_progress SET storage = 'aggregates', logged_day = done_day, done_number = 0;
 """  # noqa: S608
 
 USE_TIMESCALE = f"""
