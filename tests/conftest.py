@@ -59,17 +59,19 @@ def servers() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_dsn() -> str:
-    """One server for all workers; starting it twice gives the same one."""
-    return storages.start(servers(), storages.CHOSEN)
+def storage() -> storages.Storage:
+    """Which server a test runs on; a module that runs on several parametrises it."""
+    return storages.CHOSEN
 
 
 @pytest.fixture(scope="session")
-def template(postgres_dsn: str) -> str:
-    return migrated(postgres_dsn, storages.CHOSEN)
+def postgres_dsn(storage: storages.Storage) -> str:
+    """One server for all workers; starting it twice gives the same one."""
+    return storages.start(servers(), storage)
 
 
-def migrated(postgres_dsn: str, storage: storages.Storage) -> str:
+@pytest.fixture(scope="session")
+def template(postgres_dsn: str, storage: storages.Storage) -> str:
     """The name of a migrated database to copy, made once for each state of the migrations."""
     revisions = sorted((ROOT / "sql" / "versions").glob("*.py"))
     state = hashlib.blake2b(b"".join(path.read_bytes() for path in revisions), digest_size=6).hexdigest()

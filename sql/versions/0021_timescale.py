@@ -215,7 +215,7 @@ SELECT bucket, a.platform, a.market_id, open, high, low, close,
        counter
 FROM (
     SELECT a.*, CASE WHEN row_number() OVER market > 1 THEN lag(counter) OVER market
-        ELSE {_COUNTER.format(of="a", before="a.bucket")} END AS before
+        ELSE {_COUNTER.format(of="a", before="date_trunc('day', a.bucket, 'UTC')")} END AS before
     FROM {{aggregate}} a WHERE a.bucket >= {_DONE_AT}
     WINDOW market AS (PARTITION BY a.platform, a.market_id ORDER BY a.bucket)
 ) AS a JOIN markets m ON m.platform = a.platform AND m.market_id = a.market_id
