@@ -139,8 +139,11 @@ CREATE FUNCTION aggregated_until(aggregate text) RETURNS timestamptz LANGUAGE sq
     WHERE user_view_schema = current_schema() AND user_view_name = aggregate
 $$;
 
-CREATE OR REPLACE FUNCTION candles_stored_until() RETURNS timestamptz LANGUAGE sql STABLE AS
-    'SELECT aggregated_until(''daily_aggregate'')';
+-- What is late is in no aggregate yet.
+CREATE OR REPLACE FUNCTION candles_stored_until() RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT least(aggregated_until('hourly_aggregate'), aggregated_until('daily_aggregate'),
+        min(since)::timestamp AT TIME ZONE 'UTC') FROM candle_late
+$$;
 
 CREATE OR REPLACE FUNCTION log_late_snapshots() RETURNS trigger LANGUAGE plpgsql AS $late$
 DECLARE
@@ -174,8 +177,7 @@ BEGIN
     -- Whoever inserts now is waited for; whoever comes after `noted` waits for the next time.
     PERFORM pg_advisory_xact_lock(hashtext('snapshots'), 0);
     noted := clock_timestamp();
-    SELECT min(greatest(since, raw_day))::timestamp AT TIME ZONE 'UTC' INTO start
-    FROM candle_late CROSS JOIN candle_progress;
+    SELECT min(since)::timestamp AT TIME ZONE 'UTC' INTO start FROM candle_late;
     COMMIT;
     IF start IS NULL THEN
         RETURN;
