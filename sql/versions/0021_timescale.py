@@ -91,13 +91,13 @@ ALTER TABLE market_snapshots SET (tsdb.enable_columnstore,
 CALL add_columnstore_policy('market_snapshots', after => interval '7 days');
 SELECT add_retention_policy('market_snapshots', drop_after => interval '8 days');
 
-SELECT add_continuous_aggregate_policy('hourly_aggregate', start_offset => interval '7 days',
+SELECT add_continuous_aggregate_policy('hourly_aggregate', start_offset => interval '8 days',
     end_offset => interval '1 hour', schedule_interval => interval '15 minutes');
-SELECT add_continuous_aggregate_policy('daily_aggregate', start_offset => interval '7 days',
+SELECT add_continuous_aggregate_policy('daily_aggregate', start_offset => interval '8 days',
     end_offset => interval '1 hour', schedule_interval => interval '1 hour');
 ALTER MATERIALIZED VIEW hourly_aggregate SET (tsdb.enable_columnstore,
     tsdb.segmentby = 'market_id, platform', tsdb.orderby = 'bucket');
-CALL add_columnstore_policy('hourly_aggregate', after => interval '8 days');
+CALL add_columnstore_policy('hourly_aggregate', after => interval '9 days');
 SELECT add_retention_policy('hourly_aggregate', drop_after => interval '30 days');
 SELECT add_retention_policy('daily_aggregate', drop_after => interval '365 days');
 """
@@ -109,14 +109,14 @@ CREATE FUNCTION set_snapshot_ages(snapshot_days integer, columnstore_days intege
     daily_days integer) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH kept AS (
-        SELECT greatest(3, least(snapshot_days, current_date - nullif(raw_day, '-infinity'))) AS raw_days
+        SELECT greatest(3, least(snapshot_days + 1, current_date - nullif(raw_day, '-infinity'))) AS raw_days
         FROM candle_progress
     ), wanted AS (
         SELECT relation, name, days || ' days' AS age FROM kept CROSS JOIN LATERAL (VALUES
             ('market_snapshots', 'drop_after', greatest(4, snapshot_days) + 1),
             ('market_snapshots', 'compress_after', columnstore_days),
             ('hourly_aggregate', 'start_offset', raw_days),
-            ('hourly_aggregate', 'compress_after', greatest(columnstore_days, snapshot_days) + 1),
+            ('hourly_aggregate', 'compress_after', greatest(columnstore_days, snapshot_days + 1) + 1),
             ('hourly_aggregate', 'drop_after', hourly_days),
             ('daily_aggregate', 'start_offset', raw_days),
             ('daily_aggregate', 'drop_after', daily_days)

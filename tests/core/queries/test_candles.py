@@ -248,8 +248,8 @@ def test_candles_are_what_plain_arithmetic_says_whatever_upkeep_did(
             for step, value in [*steps, ("upkeep", 4), ("delete", START + 4 * DAY)]:
                 await world.take(step, value)
                 snapshots = list(world.given.values())
-                assert await told(connection, "candles_hourly") == expected(snapshots, HOUR), (step, value, steps)
-                assert await told(connection, "candles_daily") == expected(snapshots, DAY), (step, value, steps)
+                assert await told(connection, "candles_hourly") == expected(snapshots, HOUR), (step, value)
+                assert await told(connection, "candles_daily") == expected(snapshots, DAY), (step, value)
         finally:
             await connection.close()
 
