@@ -51,7 +51,6 @@ SNAPSHOTS = st.lists(
 Candles = dict[tuple[str, datetime], tuple[Decimal | None, ...]]
 
 
-
 @pytest.fixture(scope="session", params=storages.ALL)
 def storage(request: pytest.FixtureRequest) -> storages.Storage:
     chosen: storages.Storage = request.param

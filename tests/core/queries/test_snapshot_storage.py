@@ -82,10 +82,10 @@ async def test_late_snapshots_as_jobs_store_them_are_refreshed(pool: db.Pool, st
         await candles.clear(connection)
         world = candles.WORLDS[storage](connection)
         for minutes in (0, 50 * 60):
-            await store(pool, make_market("A", "0.5", volume=str(minutes)), now=START + timedelta(minutes=minutes))
+            await store(pool, make_market("A", yes="0.5", volume=str(minutes)), now=START + timedelta(minutes=minutes))
         await world.take("upkeep", 2)
         await connection.execute("DELETE FROM market_latest")
-        await store(pool, make_market("A", "0.4", volume="100"), now=START + HOUR)
+        await store(pool, make_market("A", yes="0.4", volume="100"), now=START + HOUR)
         late = await candles.told(connection, "candles_hourly")
         assert ("A", START + HOUR) in late
         await world.take("upkeep", 2)
