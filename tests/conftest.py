@@ -59,9 +59,10 @@ def servers() -> Path:
 
 
 @pytest.fixture(scope="session")
-def storage() -> storages.Storage:
-    """Which server a test runs on; a module that runs on several parametrises it."""
-    return storages.CHOSEN
+def storage(request: pytest.FixtureRequest) -> storages.Storage:
+    """Which server a test runs on; one that chooses is marked by `storages.on`."""
+    chosen: storages.Storage = getattr(request, "param", storages.CHOSEN)
+    return chosen
 
 
 @pytest.fixture(scope="session")

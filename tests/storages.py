@@ -27,6 +27,10 @@ _PROGRAMS = {"hypertable": os.environ.get("TIMESCALE_APACHE_BIN", _BIN), "aggreg
 _LICENCES = {"hypertable": "apache", "aggregates": "timescale"}
 
 
+def on(*chosen: Storage) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("storage", chosen, indirect=True, scope="session")
+
+
 def start(folder: Path, storage: Storage) -> str:
     """The DSN of this storage's server; skips the test where there is none."""
     if storage == "table":

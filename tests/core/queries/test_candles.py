@@ -51,14 +51,7 @@ SNAPSHOTS = st.lists(
 Candles = dict[tuple[str, datetime], tuple[Decimal | None, ...]]
 
 
-@pytest.fixture(scope="session", params=storages.ALL)
-def storage(request: pytest.FixtureRequest) -> storages.Storage:
-    chosen: storages.Storage = request.param
-    return chosen
-
-
-on_tables = pytest.mark.parametrize("storage", ["table", "hypertable"], indirect=True)
-on_aggregates = pytest.mark.parametrize("storage", ["aggregates"], indirect=True)
+on_tables = storages.on("table", "hypertable")
 
 # What can happen, in any order: snapshots arrive, in time or late; upkeep goes some of its chunks and is killed, or
 # TimescaleDB's policies run.
@@ -231,6 +224,7 @@ class AggregatesWorld(HypertableWorld):
 WORLDS = {"table": World, "hypertable": HypertableWorld, "aggregates": AggregatesWorld}
 
 
+@storages.on(*storages.ALL)
 @pytest.mark.timeout(600)
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=100
@@ -273,6 +267,7 @@ def half(minutes: int, volume: str | None, market_id: str = "A", price: str = "0
     return Snapshot(market_id, START + timedelta(minutes=minutes), Decimal(price), volume and Decimal(volume))  # type: ignore[arg-type]
 
 
+@storages.on(*storages.ALL)
 async def test_a_counter_that_was_reset_adds_nothing_and_goes_on(world: World) -> None:
     volumes = ["100", "150", "20", "25", None, "40", "45"]
     await world.insert([half(5 * n, volume) for n, volume in enumerate(volumes)])
@@ -298,6 +293,7 @@ async def test_quiet_hours_are_not_stored_and_told_all_the_same(world: World) ->
     assert row["volumes"] == [0, 4]
 
 
+@storages.on(*storages.ALL)
 async def test_candles_outlive_their_snapshots_and_their_counters_go_on(world: World) -> None:
     snapshots = [half(10, "10"), half(20, "15"), half(24 * 60 + 5, "40")]
     await world.insert(snapshots[:2])

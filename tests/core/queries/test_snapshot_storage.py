@@ -20,13 +20,7 @@ from tests.core.queries import test_candles as candles
 from tests.core.queries.test_candles import DAY, HOUR, START, Snapshot, half
 from tests.core.storing import store
 
-on_timescale = pytest.mark.parametrize("storage", ["hypertable", "aggregates"], indirect=True)
-
-
-@pytest.fixture(scope="session", params=["aggregates"])
-def storage(request: pytest.FixtureRequest) -> storages.Storage:
-    chosen: storages.Storage = request.param
-    return chosen
+on_timescale = storages.on("hypertable", "aggregates")
 
 
 @pytest.fixture
@@ -93,6 +87,7 @@ async def test_late_snapshots_as_jobs_store_them_are_refreshed(pool: db.Pool, st
         assert await candles.told(connection, "candles_hourly") == late
 
 
+@storages.on("aggregates")
 async def test_a_snapshot_of_a_dropped_day_changes_no_candle(pool: db.Pool) -> None:
     """Where tables would make one if the day had none: a refresh would take the others of that day away."""
     async with pool.acquire() as connection:
@@ -117,6 +112,7 @@ async def ages(connection: db.Connection) -> dict[str, timedelta]:
     return {row["name"]: row["age"] for row in rows}
 
 
+@storages.on("aggregates")
 async def test_policies_follow_the_settings_and_refresh_nothing_that_was_dropped(pool: db.Pool) -> None:
     async with pool.acquire() as connection:
         usual = {
@@ -138,6 +134,7 @@ async def test_policies_follow_the_settings_and_refresh_nothing_that_was_dropped
         assert (await ages(connection))["daily_aggregate start_offset"] == 5 * DAY
 
 
+@storages.on("aggregates")
 async def test_the_policies_themselves_run_and_readers_see_no_difference(pool: db.Pool) -> None:
     """By the database's clock, as they will: packed, refreshed and dropped at their ages."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
