@@ -287,7 +287,7 @@ BEGIN
 END
 $use$;
 SELECT use_timescale();
-"""
+"""  # noqa: S608  constants of this file
 
 
 def upgrade() -> None:

@@ -293,7 +293,7 @@ async def test_quiet_hours_are_not_stored_and_told_all_the_same(world: World) ->
     assert row["volumes"] == [0, 4]
 
 
-@storages.on(*storages.ALL)
+@on_tables
 async def test_candles_outlive_their_snapshots_and_their_counters_go_on(world: World) -> None:
     snapshots = [half(10, "10"), half(20, "15"), half(24 * 60 + 5, "40")]
     await world.insert(snapshots[:2])
