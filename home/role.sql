@@ -25,6 +25,11 @@ TO oddwons_jobs;
 -- Of accounts upkeep forgets what is over by a function, and sees nothing.
 GRANT EXECUTE ON FUNCTION forget(text, int, int) TO oddwons_jobs;
 GRANT SELECT ON candle_days_live, candles_daily, candles_hourly, candles_live TO oddwons_jobs;
+-- Where TimescaleDB stores snapshots: its aggregates are read, its chunks and policies are changed by functions only.
+SELECT format('GRANT SELECT ON %I TO oddwons_jobs', name) FROM unnest('{hourly_aggregate, daily_aggregate}'::text[]) AS name
+WHERE to_regclass(name) IS NOT NULL \gexec
+SELECT format('GRANT EXECUTE ON FUNCTION %s TO oddwons_jobs', oid::regprocedure) FROM pg_proc
+WHERE pronamespace = 'public'::regnamespace AND proname IN ('drop_snapshots', 'set_snapshot_ages') \gexec
 -- Upkeep vacuums what it empties; before PostgreSQL 17 that is left to autovacuum.
 SELECT format('GRANT MAINTAIN ON %I TO oddwons_jobs', table_name) FROM information_schema.role_table_grants
 WHERE grantee = 'oddwons_jobs' AND privilege_type = 'DELETE' AND table_schema = 'public'

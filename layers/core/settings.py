@@ -159,6 +159,7 @@ class CollectSettings(Settings):
     snapshot_every_s: int = Field(default=3_600, ge=60, le=86_400)
     retention_days: int = Field(default=7, ge=1, le=3_650, description="of snapshots; candles outlive them")
     retention_min_days: int = Field(default=3, ge=1, le=3_650, description="of snapshots, whatever the disk budget")
+    columnstore_after_days: int = Field(default=7, ge=1, le=3_650, description="when TimescaleDB packs snapshots")
     ended_retention_days: int = Field(default=2, ge=1, le=3_650, description="of a final market's snapshots and answer")
     ended_market_days: int = Field(default=30, ge=1, le=3_650, description="of final markets that nothing refers to")
     hourly_candle_days: int = Field(default=30, ge=1, le=3_650)

@@ -12,6 +12,7 @@ import pytest
 from core import db
 from core.models import PLATFORMS, MarketStatus, Pattern, Platform
 from core.queries import analyzing, jobs, matching, upkeeping
+from core.queries.snapshot_storage import storage
 from core.queries.upkeeping import Aged, Chunk, Over
 from tests.api.rows import insert_arbitrage, insert_insight
 from tests.conftest import NOW
@@ -39,7 +40,7 @@ async def materialise(pool: db.Pool, now: datetime = NOW + 3 * DAY) -> None:
 
 async def trim(pool: db.Pool, before: datetime, platform: Platform = "kalshi", most: int = 100) -> Chunk:
     async with pool.acquire() as connection, connection.transaction():
-        return await upkeeping.trim_ended(connection, platform, before, FIRST, most, NOW, 5)
+        return await upkeeping.trim_ended(connection, await storage(connection), platform, before, FIRST, most, NOW, 5)
 
 
 async def forget(pool: db.Pool, before: datetime, platform: Platform = "kalshi", how: Over = "final") -> Chunk:
@@ -289,7 +290,11 @@ async def test_live_bytes_follow_the_rows_and_the_files_stay(pool: db.Pool) -> N
     async def size() -> Any:
         async with pool.acquire() as connection:
             await upkeeping.vacuum(connection, "market_snapshots", 60)
-            return next(t for t in await upkeeping.table_sizes(connection) if t.name == "market_snapshots")
+            return next(
+                t
+                for t in await upkeeping.table_sizes(connection, await storage(connection))
+                if t.name == "market_snapshots"
+            )
 
     await pool.execute(
         "INSERT INTO market_snapshots (time, platform, market_id, price, volume, yes_price, no_price) "
