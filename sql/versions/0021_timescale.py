@@ -7,7 +7,7 @@ changing its licence. decisions/0020 says how both ways to store tell the same c
 from alembic import op
 
 revision = "0021"
-down_revision = "0017"
+down_revision = "0020"
 
 # table: plain PostgreSQL; hypertable: TimescaleDB's Apache licence; aggregates: its community licence.
 STORAGE = """
