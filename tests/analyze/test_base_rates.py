@@ -116,7 +116,7 @@ async def test_the_analyst_is_told_what_was_measured_and_that_it_is_unproven(
     first = await make_run("analyze", NOW - timedelta(minutes=15), **outside.settings(), analyze_max_insights=0)
     await pipeline.run(first)
     await stored(first, {"n": 12, "why": "fewer than 30 independent setups"}, await every_cell(first))
-    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=5)
+    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=5, ai_bundles_per_run=0)
     summary = await pipeline.run(run)
     assert summary["base_rates"] == (first.now - timedelta(hours=1)).isoformat()
     insights = await rows(run, "SELECT evidence FROM ai_insights")
