@@ -7,10 +7,11 @@ analyst is away, the rules' stays and says so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-from analyze import writing_digest
-from core.queries import analyzing, bundle_analyses, serving
+from analyze import grade, writing_digest
+from core.queries import analyzing, bundle_analyses, grading, serving
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 
@@ -20,18 +21,21 @@ PICKS = 5
 
 
 async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
-    """Once a day: a second run leaves the day's digest as it is."""
+    """Once a day, after the picks of the day before were graded: a second run leaves the day's digest as it is."""
     day = run.now.date()
     made_already = {"day": day.isoformat(), "note": "made already"}
     async with run.transaction() as connection:
         if await analyzing.has_digest(connection, day):
             return made_already
+    await grade.grade_all(run)
+    async with run.transaction() as connection:
+        yesterday = await grading.picks_of(connection, day - timedelta(days=1))
         insights = await serving.insights_alive(connection, run.now)
         arbitrage = await bundle_analyses.alive(connection, run.now, PICKS)
     insights = sorted(insights, key=rank)
     row = make_digest(insights, arbitrage)
     written = await writing_digest.write(run, insights, arbitrage)
-    row |= {"model": MODEL, "without_ai": written.without_ai, "made": None}
+    row |= {"yesterday": yesterday, "model": MODEL, "without_ai": written.without_ai, "made": None}
     if written.answer is not None:
         row |= writing_digest.sections(written.answer, insights, arbitrage)
         row |= {"model": written.bill.model, "made": written.made}

@@ -20,7 +20,13 @@ _NOTHING = Graded(*(np.zeros(0) for _ in range(6)))
 
 
 async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
-    """Each batch of grades is a transaction: a run that is killed leaves the rest to the next one."""
+    graded = await grade_all(run)
+    return {"graded": graded, "models": await _calibrate(run)}
+
+
+async def grade_all(run: Run[AnalyzeSettings]) -> dict[str, int]:
+    """How many outcomes and sales were graded. Each batch is a transaction: a run that is killed leaves the rest to the
+    next one."""
     settings, done = run.settings, Counter[str]()
     while True:
         async with run.transaction() as connection:
@@ -37,7 +43,7 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         done["sales"] += len(expired)
         if len(expired) < settings.grade_batch:
             break
-    return {"graded": dict(done), "models": await _calibrate(run)}
+    return dict(done)
 
 
 async def _calibrate(run: Run[AnalyzeSettings]) -> Mapping[str, Any]:

@@ -276,6 +276,18 @@ class Told(BaseModel):
     potential_edge: str
 
 
+class PastPick(BaseModel):
+    market_id: str
+    market_title: str
+    recommendation: Literal["STRONG_BET", "GOOD_BET", "CAUTION", "AVOID"]
+    position: Literal["YES", "NO", "WAIT"]
+    by: Literal["outcome", "sale"] | None = Field(
+        description="settled; or sold at the ask of when the insight's time was up; null where neither is known yet"
+    )
+    payout: float | None = Field(description="of a YES contract, in dollars, once settled")
+    net_cents: float | None = Field(description="what a contract of it earned after fees; null where it waits")
+
+
 class Digest(Common):
     day: date
     created_at: AwareDatetime
@@ -286,6 +298,7 @@ class Digest(Common):
         default=None, description="premium (from the next full hour on) and pro"
     )
     watchlist: list[Watched]
+    yesterday: list[PastPick] = Field(description="what came of the picks of the day before, when this was made")
     model: str
     without_ai: str | None = Field(description="why rules wrote it; null where the analyst did")
 

@@ -108,6 +108,10 @@ _DIGEST = {
     "market_sentiment": "42 insights alive, 9 with a position, 33 to wait",
     "arbitrage_opportunities": [{"description": _ARBITRAGE["description"], "potential_edge": "3.199%"}],
     "watchlist": [_LINE | {"recommendation": "CAUTION", "trigger": "A trade above 60¢ on more volume."}],
+    "yesterday": [
+        {name: _LINE[name] for name in ("market_id", "market_title", "recommendation")}
+        | {"position": "YES", "by": "outcome", "payout": 1.0, "net_cents": 43.3}
+    ],
     "model": "rules (no AI)",
     "without_ai": "the analyst was away",
     "refresh": "hourly",

@@ -117,6 +117,41 @@ async def test_it_carries_what_is_alive_and_drops_the_caches(
 
 
 @pytest.mark.usefixtures("collected")
+async def test_it_tells_first_what_came_of_yesterdays_picks(make_run: MakeRun, outside: Outside) -> None:
+    analyze = await make_run("analyze", NOW, **outside.settings())
+    await pipeline.run(analyze)
+    await digest.run(await make_run("digest", NOW + timedelta(minutes=5)))
+    (made,) = await rows(analyze, "SELECT * FROM digests")
+    assert made["yesterday"] == []
+    won, lost, waited, *others = made["top_picks"]
+    for pick, side, payout in ((won, "YES", 1), (lost, "YES", 0), (waited, "WAIT", 1)):
+        await rows(
+            analyze,
+            "WITH i AS (UPDATE ai_insights SET suggested_position = $2, yes_price_at_emission = 0.4, "
+            "inputs = jsonb_set(jsonb_set(inputs, '{candidate,fee_rate}', '\"0.07\"'), '{candidate,fee_exponent}', "
+            "'\"1\"') WHERE market_id = $1 RETURNING platform, market_id) "
+            "UPDATE markets m SET status = 'final', result = 'yes', payout = $3, settled_at = $4 "
+            "FROM i WHERE (i.platform, i.market_id) = (m.platform, m.market_id)",
+            pick["market_id"],
+            side,
+            payout,
+            NOW + timedelta(hours=3),
+        )
+    await digest.run(await make_run("digest", NOW + timedelta(days=1)))
+    (told,) = await rows(analyze, "SELECT yesterday FROM digests WHERE day = $1", NOW.date() + timedelta(days=1))
+    assert [one["market_id"] for one in told["yesterday"]] == [pick["market_id"] for pick in made["top_picks"]]
+    came = {one["market_id"]: (one["position"], one["by"], one["payout"]) for one in told["yesterday"]}
+    assert came[won["market_id"]] == ("YES", "outcome", 1.0)
+    assert came[lost["market_id"]] == ("YES", "outcome", 0.0)
+    assert came[waited["market_id"]] == ("WAIT", "outcome", 1.0)
+    assert all(came[pick["market_id"]][1] != "outcome" for pick in others)
+    net = {one["market_id"]: one["net_cents"] for one in told["yesterday"]}
+    assert net[won["market_id"]] == pytest.approx(58.32)  # 100 - 40 - 7 * 0.4 * 0.6
+    assert net[lost["market_id"]] == pytest.approx(-41.68)
+    assert net[waited["market_id"]] is None
+
+
+@pytest.mark.usefixtures("collected")
 async def test_what_expired_is_not_told(make_run: MakeRun, outside: Outside) -> None:
     await pipeline.run(await make_run("analyze", NOW, **outside.settings()))
     run = await make_run("digest", NOW + timedelta(days=30))

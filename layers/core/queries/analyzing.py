@@ -163,8 +163,8 @@ async def insert_digest(connection: Connection, row: Mapping[str, Any]) -> bool:
         """
         INSERT INTO digests (day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities,
             watchlist, insight_ids, model, without_ai, answer, inputs, prompt_version, prompt_digest, prompt_tokens,
-            cached_tokens, completion_tokens, cost_usd)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::uuid[], $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+            cached_tokens, completion_tokens, cost_usd, yesterday)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::uuid[], $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
         ON CONFLICT (day) DO NOTHING RETURNING day
         """,
         row["day"],
@@ -178,6 +178,7 @@ async def insert_digest(connection: Connection, row: Mapping[str, Any]) -> bool:
         row["model"],
         row["without_ai"],
         *(made.get(name) for name in _MADE),
+        row["yesterday"],
     )
     return day is not None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -94,6 +94,43 @@ async def settled_insights(connection: Connection, most: int) -> list[Settled]:
     return [Settled(row["id"], _entry(row), row["payout"]) for row in rows]
 
 
+async def picks_of(connection: Connection, day: date) -> list[dict[str, Any]]:
+    """A digest's picks with what came of them, as JSON values: a contract's earnings after fees, held to settlement
+    where there is an outcome, else as sold when the insight's time was up; None for both where neither is known yet."""
+    rows = await connection.fetch(
+        """
+        SELECT p.pick, i.suggested_position, o.payout, o.net_cents AS held, s.net_cents AS sold
+        FROM digests d
+        CROSS JOIN LATERAL jsonb_array_elements(d.top_picks) WITH ORDINALITY AS p (pick, place)
+        JOIN ai_insights i ON i.id = ANY(d.insight_ids) AND i.market_id = p.pick ->> 'market_id'
+        LEFT JOIN LATERAL (
+            SELECT g.payout, g.net_cents FROM insight_grades g WHERE g.insight_id = i.id AND g.kind = 'outcome'
+            ORDER BY g.graded_at DESC LIMIT 1
+        ) AS o ON true
+        LEFT JOIN LATERAL (
+            SELECT g.net_cents FROM insight_grades g WHERE g.insight_id = i.id AND g.kind = 'sale'
+            ORDER BY g.graded_at DESC LIMIT 1
+        ) AS s ON true
+        WHERE d.day = $1 ORDER BY p.place
+        """,
+        day,
+    )
+    told = ("market_id", "market_title", "recommendation")
+    found = []
+    for row in rows:
+        settled, net = row["payout"] is not None, row["sold"]
+        if settled:
+            net = row["held"]
+        came = {
+            "position": row["suggested_position"],
+            "by": "outcome" if settled else "sale" if row["sold"] is not None else None,
+            "payout": float(row["payout"]) if settled else None,
+            "net_cents": None if net is None else float(net),
+        }
+        found.append({name: row["pick"][name] for name in told} | came)
+    return found
+
+
 async def expired_insights(connection: Connection, now: datetime, max_age_s: float, most: int) -> list[Expired]:
     """Positions not sold yet whose time was up while their market traded on; asks at most `max_age_s` old by then."""
     rows = await connection.fetch(
@@ -122,7 +159,7 @@ async def insert_grades(connection: Connection, grades: Sequence[Grade], now: da
     await connection.executemany(
         """
         INSERT INTO insight_grades (insight_id, kind, graded_at, payout, net_cents, why)
-        VALUES ($1::uuid, $2, $3, $4, $5, $6)
+        VALUES ($1::uuid, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
         """,
         [(one.insight_id, one.kind, now, one.payout, one.net_cents, one.why) for one in grades],
     )

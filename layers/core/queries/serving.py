@@ -130,7 +130,7 @@ async def latest_digest(connection: Connection, at: datetime) -> dict[str, Any] 
     row = await connection.fetchrow(
         """
         SELECT day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities, watchlist,
-               insight_ids::text[], model, without_ai
+               insight_ids::text[], model, without_ai, yesterday
         FROM digests WHERE created_at <= $1 ORDER BY day DESC LIMIT 1
         """,
         at,
@@ -142,7 +142,7 @@ async def digest_of(connection: Connection, day: date, at: datetime) -> dict[str
     row = await connection.fetchrow(
         """
         SELECT day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities, watchlist,
-               insight_ids::text[], model, without_ai
+               insight_ids::text[], model, without_ai, yesterday
         FROM digests WHERE created_at <= $1 AND day = $2
         """,
         at,
