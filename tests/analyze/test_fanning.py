@@ -343,7 +343,7 @@ def drain(workers: Workers, queue: Queue, database_url: str, kills: int, draw: r
         if kills:
             workers.kill(draw.randrange(len(workers.running)))
             kills -= 1
-    return most
+    return max(most, reserved_usd(database_url))
 
 
 @contextmanager
@@ -355,7 +355,7 @@ def working(count: int, queue: Queue, database_url: str, settings: Mapping[str, 
         yield workers
 
 
-@pytest.mark.long
+@pytest.mark.week
 @pytest.mark.usefixtures("alone")
 @pytest.mark.timeout(1_200)
 async def test_two_thousand_candidates_over_eight_workers_that_are_killed_are_each_stored_once(
@@ -385,7 +385,7 @@ async def test_two_thousand_candidates_over_eight_workers_that_are_killed_are_ea
     )
 
 
-@pytest.mark.long
+@pytest.mark.week
 @pytest.mark.usefixtures("alone")
 @pytest.mark.timeout(600)
 async def test_eight_workers_that_are_killed_never_spend_more_than_the_budget(
