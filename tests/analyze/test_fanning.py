@@ -357,7 +357,7 @@ def working(count: int, queue: Queue, database_url: str, settings: Mapping[str, 
 
 @pytest.mark.week
 @pytest.mark.usefixtures("alone")
-@pytest.mark.timeout(1_200)
+@pytest.mark.timeout(2_400)
 async def test_two_thousand_candidates_over_eight_workers_that_are_killed_are_each_stored_once(
     make_run: MakeRun, database_url: str, groq: Groq, queue: Queue, tmp_path: Any, request: pytest.FixtureRequest
 ) -> None:
@@ -387,7 +387,7 @@ async def test_two_thousand_candidates_over_eight_workers_that_are_killed_are_ea
 
 @pytest.mark.week
 @pytest.mark.usefixtures("alone")
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 async def test_eight_workers_that_are_killed_never_spend_more_than_the_budget(
     make_run: MakeRun, database_url: str, groq: Groq, queue: Queue, tmp_path: Any, request: pytest.FixtureRequest
 ) -> None:
