@@ -52,7 +52,8 @@ reset: .venv/.local
 	@$(BIN)/python -m local.kit reset
 
 test: .venv/.dev $(if $(MODEL),.venv/.model)
-	@$(BIN)/pytest $(if $(LONG),,-m "not week")
+	@$(BIN)/pytest -m "not week"
+	$(if $(LONG),@$(BIN)/pytest -m week)
 
 check: .venv/.dev
 	@$(BIN)/ruff format --check .

@@ -1,13 +1,16 @@
-"""`python -m tests.analyze.lambda_worker URL`: what Lambda's event source mapping does, until it is killed.
+"""`python -m tests.analyze.lambda_worker URL FOLDER`: what Lambda's event source mapping does, until it is killed.
 
-It polls the queue, hands each batch to the function's own handler, and deletes what that did not tell as failed.
+It polls the queue, hands each batch to the function's own handler, and deletes what that did not tell as failed. A file
+in the folder, named after its process, tells that it has been given work.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -43,7 +46,7 @@ def record_of(message: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main(url: str) -> None:
+def main(url: str, folder: Path) -> None:
     from analyze.handler import handler  # reads the environment
 
     client = boto3.client("sqs")
@@ -52,6 +55,7 @@ def main(url: str) -> None:
         if not messages:
             time.sleep(0.5)
             continue
+        (folder / str(os.getpid())).touch()
         answer = handler({"Records": [record_of(message) for message in messages]}, Context())
         failed = {item["itemIdentifier"] for item in answer["batchItemFailures"]}
         done: list[Any] = [
@@ -64,4 +68,4 @@ def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], Path(sys.argv[2]))

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -300,13 +301,17 @@ def alone() -> Iterator[None]:
 class Workers:
     """Processes that poll the queue. One that is killed is followed by another."""
 
-    def __init__(self, count: int, url: str, environment: Mapping[str, str], log: Any) -> None:
-        self._command = [sys.executable, "-m", "tests.analyze.lambda_worker", url]
+    def __init__(self, count: int, url: str, environment: Mapping[str, str], folder: Path, log: Any) -> None:
+        self._command = [sys.executable, "-m", "tests.analyze.lambda_worker", url, str(folder)]
+        self._folder = folder
         self._environment, self._log = environment, log
         self.running = [self._begin() for _ in range(count)]
 
     def _begin(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self._command, cwd=ROOT, env=self._environment, stdout=self._log, stderr=self._log)
+
+    def has_begun(self, number: int) -> bool:
+        return (self._folder / str(self.running[number].pid)).exists()
 
     def kill(self, number: int) -> None:
         process = self.running[number]
@@ -335,22 +340,26 @@ def reserved_usd(database_url: str) -> Decimal:
 
 
 def drain(workers: Workers, queue: Queue, database_url: str, kills: int, draw: random.Random) -> Decimal:
-    """Kills workers at random moments until the queue is empty. The most dollars that were ever taken."""
+    """Kills workers that have been given work, at random moments, until the queue is empty. The most dollars that were
+    ever taken."""
     most = Decimal(0)
     while queue.left():
         time.sleep(draw.uniform(0.5, 2.5))
         most = max(most, reserved_usd(database_url))
-        if kills:
-            workers.kill(draw.randrange(len(workers.running)))
+        begun = [number for number in range(len(workers.running)) if workers.has_begun(number)]
+        if kills and begun:
+            workers.kill(draw.choice(begun))
             kills -= 1
     return max(most, reserved_usd(database_url))
 
 
 @contextmanager
-def working(count: int, queue: Queue, database_url: str, settings: Mapping[str, Any], log: Any) -> Iterator[Workers]:
+def working(
+    count: int, queue: Queue, database_url: str, settings: Mapping[str, Any], folder: Path
+) -> Iterator[Workers]:
     with ExitStack() as stack:
-        said = stack.enter_context(log.open("wb"))
-        workers = Workers(count, queue.url, environment(database_url, queue, settings), said)
+        said = stack.enter_context((folder / "workers.log").open("wb"))
+        workers = Workers(count, queue.url, environment(database_url, queue, settings), folder, said)
         stack.callback(workers.stop)
         yield workers
 
@@ -359,7 +368,7 @@ def working(count: int, queue: Queue, database_url: str, settings: Mapping[str, 
 @pytest.mark.usefixtures("alone")
 @pytest.mark.timeout(2_400)
 async def test_two_thousand_candidates_over_eight_workers_that_are_killed_are_each_stored_once(
-    make_run: MakeRun, database_url: str, groq: Groq, queue: Queue, tmp_path: Any, request: pytest.FixtureRequest
+    make_run: MakeRun, database_url: str, groq: Groq, queue: Queue, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     count, tokens, usd = 2_000, 1_500_000, 10
     limits = {"ai_tokens_per_minute": tokens, "ai_budget_usd_per_day": usd, "ai_budget_usd_per_run": usd}
@@ -369,7 +378,7 @@ async def test_two_thousand_candidates_over_eight_workers_that_are_killed_are_ea
     once = queue.client.receive_message(QueueUrl=queue.url, MaxNumberOfMessages=10, VisibilityTimeout=0)["Messages"]
     for body in [message["Body"] for message in once] * 10 + list(POISON) * 4:
         queue.client.send_message(QueueUrl=queue.url, MessageBody=body)
-    with working(8, queue, database_url, settings, tmp_path / "workers.log") as workers:
+    with working(8, queue, database_url, settings, tmp_path) as workers:
         most = await asyncio.to_thread(drain, workers, queue, database_url, 25, draw)
     stored, ended = await outcomes(run)
     assert len(stored) == sum(ended.values()) == count
@@ -389,13 +398,13 @@ async def test_two_thousand_candidates_over_eight_workers_that_are_killed_are_ea
 @pytest.mark.usefixtures("alone")
 @pytest.mark.timeout(1_200)
 async def test_eight_workers_that_are_killed_never_spend_more_than_the_budget(
-    make_run: MakeRun, database_url: str, groq: Groq, queue: Queue, tmp_path: Any, request: pytest.FixtureRequest
+    make_run: MakeRun, database_url: str, groq: Groq, queue: Queue, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     count, usd, tokens = 300, 0.04, 120_000  # the minute is what slows them, the dollars are what ends it
     limits = {"ai_tokens_per_minute": tokens, "ai_budget_usd_per_day": 10, "ai_budget_usd_per_run": usd}
     settings = given(groq, queue, ai_timeout_s=2, **limits)
     run = await hand_over(make_run, count, settings)
-    with working(8, queue, database_url, settings, tmp_path / "workers.log") as workers:
+    with working(8, queue, database_url, settings, tmp_path) as workers:
         most = await asyncio.to_thread(drain, workers, queue, database_url, 5, random.Random(request.node.nodeid))
     _, ended = await outcomes(run)
     assert sum(ended.values()) == count
