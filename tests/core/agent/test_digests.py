@@ -15,11 +15,7 @@ from tests.core.agent.making import NOW
 
 
 def item_after(elapsed: timedelta) -> DigestItem:
-    facts = [
-        ("E1", "hours_to_close", "48.5", "h"),
-        ("E2", "quote_age_minutes", "4", "minutes"),
-        ("E3", "no", "41", "¢"),
-    ]
+    facts = [("E1", "hours_to_close", "48.5"), ("E2", "quote_age_minutes", "4"), ("E3", "no_ask_cents", "41")]
     insight: dict[str, Any] = {
         "platform": "kalshi",
         "market_id": "M",
