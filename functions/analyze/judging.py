@@ -172,16 +172,18 @@ async def _judge_all(run: Run[AnalyzeSettings], calls: Calls, unjudged: Sequence
     outcomes = Counter({_WITHHELD_LATELY: len(unjudged) - len(wanted)})
     outcomes["too many for one run"] = len(wanted[run.settings.ai_bundles_per_run :])
     room = asyncio.Semaphore(run.settings.ai_concurrency)
-    stop: list[tuple[str, str | None]] = []  # what becomes of the rest, and the operator's line
+    away: list[str] = []  # the operator's line; the rest is left then
+    spent: set[str] = set()
 
     async def one(opportunity: Opportunity) -> None:
         async with room:
             try:
-                outcome = stop[0][0] if stop else await _one(run, calls, opportunity, prompt_digest)
-            except BudgetSpent as error:
-                stop.append((outcome := str(error), None))
+                outcome = _LEFT if away else await _one(run, calls, opportunity, prompt_digest)
+            except BudgetSpent as error:  # of this call: a bundle of fewer legs and shorter rules may still be paid
+                spent.add(outcome := str(error))
             except AnalystUnavailable as error:
-                stop.append((outcome := _LEFT, str(error)))
+                away.append(str(error))
+                outcome = _LEFT
             outcomes[outcome] += 1
 
     asked = wanted[: run.settings.ai_bundles_per_run]
@@ -189,13 +191,12 @@ async def _judge_all(run: Run[AnalyzeSettings], calls: Calls, unjudged: Sequence
     for failure in ended:
         if failure is not None:
             raise failure
-    error = next((line for _, line in stop if line), None)
-    if error is not None:
-        log.error("analyst unavailable", extra={"error": error, "left": outcomes[_LEFT]})
-    for reason in {reason for reason, line in stop if line is None}:
+    if away:
+        log.error("analyst unavailable", extra={"error": away[0], "left": outcomes[_LEFT]})
+    for reason in sorted(spent):
         log.warning("budget spent", extra={"reason": reason, "left": outcomes[reason]})
     said: dict[str, Any] = {"analysed": outcomes.pop("analysed", 0), "not_analysed": dict(+outcomes)}
-    return said | ({"error": error} if error else {})
+    return said | ({"error": away[0]} if away else {})
 
 
 async def _one(run: Run[AnalyzeSettings], calls: Calls, one: Opportunity, prompt_digest: int) -> str:

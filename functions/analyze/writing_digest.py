@@ -45,7 +45,7 @@ class Written:
 
 def day_of(run: Run[AnalyzeSettings], insights: Rows, arbitrage: Rows) -> Day:
     """The best `ai_digest_insights` and all the bundles given; what is counted, of all insights."""
-    items = tuple(digest_item(row, n) for n, row in enumerate(insights[: run.settings.ai_digest_insights], 1))
+    items = tuple(digest_item(row, n, run.now) for n, row in enumerate(insights[: run.settings.ai_digest_insights], 1))
     bundles = [(row["id"], bundle_of(row, {})) for row in arbitrage]
     return Day(
         items,

@@ -215,6 +215,21 @@ async def test_a_run_explains_the_widest_and_leaves_the_rest(make_run: MakeRun, 
     assert {row["kalshi_market_id"] for row in made} == {bundle.market_of("kalshi") for bundle in bundles[:2]}
 
 
+async def test_a_bundle_whose_call_is_too_large_leaves_the_others_theirs(make_run: MakeRun, outside: Outside) -> None:
+    wide, narrow = by_edge([numbered_bundle(Random(f"{SEED} {n}"), n) for n in range(2)])
+    wide = replace(wide, legs=tuple(replace(leg, rules="However, " * 400) for leg in wide.legs))
+    settings: dict[str, Any] = outside.settings() | {"ai_concurrency": 1}
+    shown = await publish(await make_run("analyze", NOW, **settings), [wide, narrow])
+    large, small = (sum(len(told["content"].encode()) for told in one.messages) for one in shown)
+    assert large > small + 4_000
+    # The schema and the chat's own tokens are less than the difference.
+    run = await make_run("analyze", NOW, **settings, ai_tokens_per_minute=large + 4_096)
+    assert await judging.judge(run, shown, None) == {
+        "analysed": 1,
+        "not_analysed": {"AI_TOKENS_PER_MINUTE is less than one call may use": 1},
+    }
+
+
 @pytest.mark.parametrize(
     ("plan", "change", "expected"),
     [

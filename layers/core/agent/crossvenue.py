@@ -181,10 +181,12 @@ def holding_texts(answer: CrossVenueAnswer, facts: Sequence[Fact], bundle: Bundl
 
 
 def _without_names(text: str, bundle: Bundle) -> str:
+    """A title is a name in quotation marks only: "15" may be a market's, and yet nothing earns 15%."""
     for leg in bundle.legs:
-        for name in (leg.market_id, clean(leg.title, TITLE_CHARS), leg.title):
-            if name:
-                text = re.sub(rf"[“\"]?{re.escape(name)}[”\"]?", "it", text)
+        for title in filter(None, (clean(leg.title, TITLE_CHARS), leg.title)):
+            text = re.sub(rf"[“\"]{re.escape(title)}[”\"]", "it", text)
+        if leg.market_id:
+            text = re.sub(rf"(?<!\w)[“\"]?{re.escape(leg.market_id)}[”\"]?(?!\w)", "it", text)
     return text
 
 

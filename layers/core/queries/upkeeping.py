@@ -53,9 +53,13 @@ _OLD: dict[Aged, str] = {
     "analysis_tasks": "t.run < $1",
     "arbitrage_opportunities": "t.expires_at < $1 AND t.status <> 'active'",
     "arbitrage_lives": "t.ended_at < $1",
-    # A verdict stands as long as a bundle of its rules is seen.
+    # A verdict stands as long as a bundle of its rules is seen. One that forbids is why none is: it stands as long as
+    # its markets may be traded.
     "bundle_analyses": """
         t.created_at < $1 AND NOT EXISTS (SELECT FROM arbitrage_opportunities a WHERE a.analysis_id = t.id)
+        AND NOT (t.settlement_risk = 'BLOCK' AND EXISTS (
+            SELECT FROM jsonb_to_recordset(t.inputs -> 'bundle' -> 'legs') AS leg (platform text, market_id text)
+            JOIN markets m ON m.platform = leg.platform AND m.market_id = leg.market_id WHERE m.status <> 'final'))
         """,
     "digests": "t.created_at < $1",
     # When a job last ran well is asked however long ago it was.

@@ -258,6 +258,31 @@ async def test_a_living_opportunity_stays_and_so_many_rows_go_at_once(pool: db.P
     assert counts == [2, 1, 0]
 
 
+async def test_a_verdict_that_forbids_stands_as_long_as_its_markets_may_be_traded(pool: db.Pool) -> None:
+    await store(pool, make_market("open"), make_market("over"), now=NOW)
+    for number, (market_id, risk) in enumerate([("open", "BLOCK"), ("over", "BLOCK"), ("open", "CAUTION")]):
+        await pool.execute(
+            """
+            WITH prompt AS (
+                INSERT INTO ai_prompts (digest, version, system, first_used_at) VALUES ($1, 'v', '', $2)
+                RETURNING digest
+            )
+            INSERT INTO bundle_analyses (rules_digest, bundle_key, prompt_version, prompt_digest, settlement_risk,
+                answer, evidence, inputs, model, prompt_tokens, cached_tokens, completion_tokens, cost_usd, created_at)
+            SELECT $1, '', 'v', digest, $3, '{}', '[]', $4, 'm', 0, 0, 0, 0, $2 FROM prompt
+            """,
+            number,
+            NOW,
+            risk,
+            {"bundle": {"legs": [{"platform": "kalshi", "market_id": market_id, "side": "YES"}]}},
+        )
+    await settle(pool, "over")
+    assert await age(pool, "bundle_analyses", NOW + DAY) == 2
+    assert [row["rules_digest"] for row in await pool.fetch("SELECT rules_digest FROM bundle_analyses")] == [0]
+    await settle(pool, "open")
+    assert await age(pool, "bundle_analyses", NOW + DAY) == 1
+
+
 AGES: dict[Aged, str] = {
     "arbitrage_lives": "INSERT INTO arbitrage_lives (bundle_key, opportunity_type, first_seen_at, last_seen_at, "
     "last_edge_percentage, peak_edge_percentage, peak_net_edge_usd, peak_at, ended_at) "
