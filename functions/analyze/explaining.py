@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 
 from analyze.calls import Bill, Calls, Judged, Subject, open_calls
 from analyze.publishing import fingerprint, inputs_of, make_insight, store_prompt
+from analyze.side_by_side import LEFT, ask_all
 from core.agent import prompt
 from core.agent.answers import OpportunityAnswer
 from core.agent.calibration import Calibration
@@ -26,7 +26,7 @@ from core.arbitrage.fees import taker_fee_usd
 from core.detect.longshots import SettledRates
 from core.detect.rates import Rate
 from core.detect.selection import Key
-from core.errors import AnalystUnavailable, BudgetSpent, ConfigError
+from core.errors import AnalystUnavailable, ConfigError
 from core.models import Book, OpenMarket, Pattern, Platform
 from core.queries import analyzing, arbitrage, books, grading, spending
 from core.queries.settled_rates import latest_settled_rates
@@ -35,7 +35,6 @@ from core.settings import AnalyzeSettings
 
 log = logging.getLogger(__name__)
 
-LEFT = "left for the next run"
 _CLOSED = "its market has closed"
 _KNOWN = "the same evidence was analysed before"
 ALIVE = "another insight is alive"
@@ -119,31 +118,7 @@ async def explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Seque
             await grading.calibrations(connection, run.now),
             await latest_settled_rates(connection, run.now),
         )
-    room = asyncio.Semaphore(run.settings.ai_concurrency)
-    outcomes: Counter[str] = Counter()
-    stop: list[tuple[str, str | None]] = []  # what becomes of the rest, and the operator's line
-
-    async def one(asked: _Asked) -> None:
-        async with room:
-            try:
-                outcomes[stop[0][0] if stop else await _one(run, calls, asked, known)] += 1
-            except BudgetSpent as error:
-                stop.append((str(error), None))
-                outcomes[str(error)] += 1
-            except AnalystUnavailable as error:
-                stop.append((LEFT, str(error)))
-                outcomes[LEFT] += 1
-
-    # All of them end before the first failure is told: none may go on without the analyst and the pool.
-    ended = await asyncio.gather(*(one(each) for each in asked), return_exceptions=True)
-    for failure in ended:
-        if failure is not None:
-            raise failure
-    error = next((line for _, line in stop if line), None)
-    if error is not None:
-        log.error("analyst unavailable", extra={"error": error, "left": outcomes[LEFT]})
-    for reason in {reason for reason, line in stop if line is None}:
-        log.warning("budget spent", extra={"reason": reason, "left": outcomes[reason]})
+    outcomes, error = await ask_all(asked, lambda one: _one(run, calls, one, known), run.settings.ai_concurrency)
     said: dict[str, Any] = {"published": outcomes.pop("published", 0), "not_published": dict(+outcomes)}
     return said | ({"error": error} if error else {})
 

@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from analyze.calls import Calls, name_of, open_calls
-from analyze.explaining import ALIVE, LEFT, candidates_of, explain_all
+from analyze.explaining import ALIVE, candidates_of, explain_all
+from analyze.side_by_side import LEFT
 from aws import queues
 from core.agent.evidence import Candidate
 from core.detect.rates import Rate

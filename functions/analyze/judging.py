@@ -6,9 +6,7 @@ withdraw an opportunity, never the other way round.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from analyze.calls import Calls, Judged, Subject, open_calls
 from analyze.publishing import store_prompt
+from analyze.side_by_side import LEFT, ask_all
 from core.agent import prompt
 from core.agent.answers import CrossVenueAnswer
 from core.agent.crossvenue import (
@@ -31,7 +30,7 @@ from core.agent.crossvenue import (
     stricter,
 )
 from core.db import Connection
-from core.errors import AnalystUnavailable, BudgetSpent, ConfigError
+from core.errors import AnalystUnavailable, ConfigError
 from core.models import PLATFORMS, Fact
 from core.queries import analyzing, bundle_analyses, spending
 from core.runtime import Run
@@ -41,8 +40,7 @@ from core.venues.fields import digest_of
 log = logging.getLogger(__name__)
 
 BUNDLE = TypeAdapter(Bundle)
-_LEFT = "left for the next run"
-_WITHHELD_LATELY = "withheld in the last day"
+_WITHHELD_LATELY, _TOO_MANY = "withheld in the last day", "too many for one run"
 _ASK_AGAIN = timedelta(days=1)  # after an answer that was withheld: by then the prices have others to tell
 
 Row = dict[str, Any]
@@ -152,13 +150,13 @@ async def judge(run: Run[AnalyzeSettings], published: Sequence[Opportunity], awa
     if not unjudged:
         return {"analysed": 0}
     if away is not None:
-        return {"analysed": 0, "not_analysed": {_LEFT: len(unjudged)}}
+        return {"analysed": 0, "not_analysed": {LEFT: len(unjudged)}}
     try:
         async with open_calls(run, "bundles") as calls:
             return await _judge_all(run, calls, list(unjudged.values()))
     except (ConfigError, AnalystUnavailable) as error:
         log.error("analyst unavailable", extra={"error": str(error)})
-        return {"analysed": 0, "not_analysed": {_LEFT: len(unjudged)}, "error": str(error)}
+        return {"analysed": 0, "not_analysed": {LEFT: len(unjudged)}, "error": str(error)}
 
 
 async def _judge_all(run: Run[AnalyzeSettings], calls: Calls, unjudged: Sequence[Opportunity]) -> dict[str, Any]:
@@ -169,34 +167,13 @@ async def _judge_all(run: Run[AnalyzeSettings], calls: Calls, unjudged: Sequence
         withheld = await bundle_analyses.withheld_since(connection, calls.model, version, digests, lately)
         prompt_digest = await store_prompt(connection, unjudged[0].messages, version, run.now)
     wanted = [one for one in unjudged if one.rules_digest not in withheld]
-    outcomes = Counter({_WITHHELD_LATELY: len(unjudged) - len(wanted)})
-    outcomes["too many for one run"] = len(wanted[run.settings.ai_bundles_per_run :])
-    room = asyncio.Semaphore(run.settings.ai_concurrency)
-    away: list[str] = []  # the operator's line; the rest is left then
-    spent: set[str] = set()
-
-    async def one(opportunity: Opportunity) -> None:
-        async with room:
-            try:
-                outcome = _LEFT if away else await _one(run, calls, opportunity, prompt_digest)
-            except BudgetSpent as error:  # of this call: a bundle of fewer legs and shorter rules may still be paid
-                spent.add(outcome := str(error))
-            except AnalystUnavailable as error:
-                away.append(str(error))
-                outcome = _LEFT
-            outcomes[outcome] += 1
-
     asked = wanted[: run.settings.ai_bundles_per_run]
-    ended = await asyncio.gather(*(one(each) for each in asked), return_exceptions=True)
-    for failure in ended:
-        if failure is not None:
-            raise failure
-    if away:
-        log.error("analyst unavailable", extra={"error": away[0], "left": outcomes[_LEFT]})
-    for reason in sorted(spent):
-        log.warning("budget spent", extra={"reason": reason, "left": outcomes[reason]})
+    outcomes, error = await ask_all(
+        asked, lambda one: _one(run, calls, one, prompt_digest), run.settings.ai_concurrency
+    )
+    outcomes |= {_WITHHELD_LATELY: len(unjudged) - len(wanted), _TOO_MANY: len(wanted) - len(asked)}
     said: dict[str, Any] = {"analysed": outcomes.pop("analysed", 0), "not_analysed": dict(+outcomes)}
-    return said | ({"error": away[0]} if away else {})
+    return said | ({"error": error} if error else {})
 
 
 async def _one(run: Run[AnalyzeSettings], calls: Calls, one: Opportunity, prompt_digest: int) -> str:

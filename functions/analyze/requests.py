@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from analyze.calls import Calls, open_calls
@@ -16,10 +16,11 @@ from analyze.deepening import Deepened, deepen, subject_of
 from analyze.explaining import candidates_of
 from analyze.measuring import rates_of
 from analyze.pairing import fair_of
+from analyze.side_by_side import LEFT, ask_all
 from core.agent import deep
 from core.agent.evidence import Candidate, gather
 from core.db import Connection
-from core.errors import AnalystUnavailable, BudgetSpent, ConfigError
+from core.errors import AnalystUnavailable, ConfigError
 from core.models import OpenMarket, Pattern
 from core.queries import analyzing, asking, matching, rates, spending
 from core.queries.asking import Waiting
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 
 CACHE_GROUPS = ("insights",)
 _CLOSED, _UNREAD = "its market is not open any more", "its market was not read lately"
-_LEFT = "left for the next run"
 _REMEMBERED = 2  # intervals for which a pattern still says why a market is worth a look
 
 
@@ -79,39 +79,20 @@ async def _answer_all(run: Run[AnalyzeSettings], waiting: Sequence[Waiting], out
             continue
         try:
             async with open_calls(run, part, run.settings.ai_deep_model) as calls:
-                error = await _answer_part(run, calls, [asked for _, asked in of_part], outcomes)
+                ended, error = await ask_all(
+                    [asked for _, asked in of_part],
+                    partial(_answer, run, calls),
+                    run.settings.ai_concurrency,
+                    lambda question: len(question.ids),
+                )
+            outcomes.update(ended)
         except (ConfigError, AnalystUnavailable) as away:
-            outcomes[_LEFT] += sum(len(asked.ids) for _, asked in of_part)
+            outcomes[LEFT] += sum(len(asked.ids) for _, asked in of_part)
             error = str(away)
+            log.error("analyst unavailable", extra={"error": error, "left": outcomes[LEFT]})
         if error is not None:
-            log.error("analyst unavailable", extra={"error": error, "left": outcomes[_LEFT]})
             return error
     return None
-
-
-async def _answer_part(
-    run: Run[AnalyzeSettings], calls: Calls, questions: Sequence[_Question], outcomes: Counter[str]
-) -> str | None:
-    room = asyncio.Semaphore(run.settings.ai_concurrency)
-    stop: list[tuple[str, str | None]] = []
-
-    async def one(question: _Question) -> None:
-        async with room:
-            try:
-                outcome = stop[0][0] if stop else await _answer(run, calls, question)
-            except BudgetSpent as error:
-                stop.append((outcome := str(error), None))
-            except AnalystUnavailable as error:
-                stop.append((outcome := _LEFT, str(error)))
-            outcomes[outcome] += len(question.ids)
-
-    ended = await asyncio.gather(*(one(question) for question in questions), return_exceptions=True)
-    for failure in ended:
-        if failure is not None:
-            raise failure
-    for reason in {reason for reason, line in stop if line is None}:
-        log.warning("budget spent", extra={"reason": reason, "left": outcomes[reason]})
-    return next((line for _, line in stop if line), None)
 
 
 async def _answer(run: Run[AnalyzeSettings], calls: Calls, question: _Question) -> str:

@@ -69,18 +69,25 @@ async def digest_body(resources: Resources, view: View, day: date | None) -> Ans
     now = resources.clock()
 
     async def digest(connection: Connection) -> kept.Loaded:
-        found = await (
-            serving.latest_digest(connection, now) if day is None else serving.digest_of(connection, day, now)
-        )
+        found = await load_digest(connection, view, now, day)
         if found is None:
             raise NotFound("there is no digest yet" if day is None else f"there is no digest of {day}")
-        del found["insight_ids"]
-        if not view.arbitrage or found["created_at"] > view.as_of:
-            del found["arbitrage_opportunities"]
         return _loaded(resources, view, found, [], resources.settings.insights_ttl_s, day is None)
 
     part = kept.Part("digest", f"{view.key}{day or ''}", digest)
     return _joined(view, await kept.answers(resources, view.as_of, [part]))
+
+
+async def load_digest(
+    connection: Connection, view: View, now: datetime, day: date | None = None
+) -> dict[str, Any] | None:
+    """The last one, or a day's, with what the view may see of it. None where there is none."""
+    found = await (serving.latest_digest(connection, now) if day is None else serving.digest_of(connection, day, now))
+    if found is not None:
+        del found["insight_ids"]
+        if not view.arbitrage or found["created_at"] > view.as_of:
+            del found["arbitrage_opportunities"]
+    return found
 
 
 async def insight_body(resources: Resources, view: View, insight_id: str) -> Answer:

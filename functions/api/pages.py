@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.access import need_insights, view_of
 from api.flights import Flights
-from api.insights import DISCLAIMER, load_insights
+from api.insights import DISCLAIMER, load_digest, load_insights
 from api.resources import Resources
 from core.models import Tier
 from core.queries import serving
@@ -65,10 +65,12 @@ async def render(resources: Resources) -> str:
     view = None if preview is None else need_insights(view_of(Tier(preview), now))
     insights: list[dict[str, Any]] = []
     arbitrage: list[dict[str, Any]] = []
+    digest: dict[str, Any] | None = None
     async with resources.connection() as connection:
         if view is not None:
             insights = await load_insights(connection, view, limit=MOST)
             arbitrage = await serving.arbitrage_alive(connection, view.as_of, limit=MOST) if view.arbitrage else []
+            digest = await load_digest(connection, view, now)
         past = await serving.settled_or_expired(connection, now, MOST)
         fresh = await serving.freshness(connection)
     return template("page.html").render(
@@ -77,6 +79,7 @@ async def render(resources: Resources) -> str:
         view=view,
         insights=insights,
         arbitrage=arbitrage,
+        digest=digest,
         past=past,
         jobs=[(job, at, _ago(now, at)) for job, at in sorted(fresh["jobs"].items())],
         venues=[(name, said["open"], _ago(now, said["swept_at"])) for name, said in fresh["venues"].items()],

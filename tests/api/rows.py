@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -145,14 +146,20 @@ async def insert_near_miss(connection: Connection, description: str, at: datetim
     await arbitrage.insert_near_misses(connection, [row], at)
 
 
-async def insert_digest(connection: Connection, insight_ids: list[str], created_at: datetime) -> None:
+async def insert_digest(
+    connection: Connection, insight_ids: list[str], created_at: datetime, **sections: Sequence[Mapping[str, Any]] | str
+) -> None:
+    """`sections`: by their columns; those that are not given are empty."""
+    lists = ("top_picks", "avoid_list", "arbitrage_opportunities", "watchlist", "yesterday")
     await connection.execute(
         """
-        INSERT INTO digests (day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities,
-            watchlist, insight_ids, model)
-        VALUES ($1, $2, '[]', '[]', '', '[]', '[]', $3::uuid[], 'rules (no AI)')
+        INSERT INTO digests (day, created_at, insight_ids, model, market_sentiment, top_picks, avoid_list,
+            arbitrage_opportunities, watchlist, yesterday)
+        VALUES ($1, $2, $3::uuid[], 'rules (no AI)', $4, $5, $6, $7, $8, $9)
         """,
         created_at.date(),
         created_at,
         insight_ids,
+        sections.get("market_sentiment", ""),
+        *(sections.get(name, []) for name in lists),
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
@@ -95,6 +96,51 @@ async def test_a_preview_says_so_and_shows_that_tier_and_no_more(
     assert ("Where the venues disagree" in text) == (tier is not Tier.BASIC)
 
 
+def told(text: str) -> dict[str, list[dict[str, Any]] | str]:
+    """A digest that says `text` wherever it says anything."""
+    line = {"market_id": text, "market_title": text, "recommendation": "CAUTION", "one_liner": text}
+    past = {"market_id": text, "market_title": text, "recommendation": "CAUTION", "position": "YES"}
+    return {
+        "market_sentiment": text,
+        "top_picks": [line | {"confidence": None, "confidence_basis": text}],
+        "avoid_list": [line | {"reason": text}],
+        "watchlist": [line | {"trigger": text}],
+        "arbitrage_opportunities": [{"description": text, "potential_edge": text}],
+        "yesterday": [
+            past | {"by": "outcome", "payout": 1.0, "net_cents": 41.25},
+            past | {"by": "sale", "payout": None, "net_cents": None},
+            past | {"by": None, "payout": None, "net_cents": None},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("tier", "at", "pairs"),
+    [
+        (Tier.BASIC, NOW - HOUR, False),
+        (Tier.PREMIUM, NOW - HOUR, True),
+        (Tier.PREMIUM, NOW.replace(minute=1), False),
+        (Tier.PRO, NOW.replace(minute=1), True),
+    ],
+)
+async def test_a_preview_shows_the_digest_with_what_its_tier_may_see_of_it(
+    make_api: MakeApi, connection: db.Connection, tier: Tier, at: datetime, pairs: bool
+) -> None:
+    await insert_digest(connection, [], at, **told("as written"))
+    text = Seen(await page(await make_api(preview_tier=tier.value))).text
+    assert "The digest of 2026-11-22" in text
+    assert text.count("as written") == (14 if pairs else 12)
+    assert "settled, +41.2¢ a contract after fees" in text
+    assert "sold when its time was up" in text
+    assert "not known yet" in text
+    assert ("Where the venues disagreed" in text) == pairs
+
+
+async def test_the_public_sees_no_digest(api: Api, connection: db.Connection) -> None:
+    await insert_digest(connection, [], NOW - HOUR, **told("as written"))
+    assert "as written" not in await page(api)
+
+
 @pytest.mark.parametrize("preview", [None, "basic", "premium", "pro"])
 async def test_an_empty_database_gives_a_page_with_the_reason(make_api: MakeApi, preview: str | None) -> None:
     text = Seen(await page(await make_api(preview_tier=preview))).text
@@ -152,6 +198,8 @@ async def test_outside_text_stays_text(make_api: MakeApi, connection: db.Connect
                 evidence=[{"id": text, "name": text, "label": text, "value": text, "unit": text}],
             )
         await insert_arbitrage(connection, text)
+        await connection.execute("DELETE FROM digests")
+        await insert_digest(connection, [], NOW - HOUR, **told(" ".join(HOSTILE)))
     whole = await page(api)
     seen = Seen(whole)
     assert seen.tags - plain.tags <= {
