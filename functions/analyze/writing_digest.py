@@ -136,11 +136,15 @@ def sections(answer: DigestAnswer, insights: Rows, arbitrage: Rows) -> dict[str,
         "avoid_list": [as_published(one.market_id) | {"reason": one.reason.text} for one in answer.avoid_list],
         "market_sentiment": answer.market_sentiment.text,
         "arbitrage_opportunities": [
-            {"description": told.description.text, "potential_edge": edge(by_id[told.opportunity_id])}
-            for told in answer.arbitrage_opportunities
+            _bundle(by_id[told.opportunity_id], told.description.text) for told in answer.arbitrage_opportunities
         ],
         "watchlist": [as_published(one.market_id) | {"trigger": one.trigger.text} for one in answer.watchlist],
     }
+
+
+def _bundle(row: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """The row names the bet, the text need not."""
+    return {"description": f"{row['description']} – {text}", "potential_edge": edge(row)}
 
 
 def edge(row: Mapping[str, Any]) -> str:

@@ -224,8 +224,12 @@ async def test_numbers_and_names_of_a_digest_are_the_rows_not_the_answers(make_r
     outside.plan_groq(answers=[await as_shown(run, ids, answer)])
     assert (await digest.run(run))["by"].startswith("stand-in:")
     found = await served(run)
-    edges = {f"{row['edge_percentage']}%" for row in await rows(run, "SELECT * FROM arbitrage_opportunities")}
-    assert {one["potential_edge"] for one in found["arbitrage_opportunities"]} <= edges
+    alive = await rows(run, "SELECT * FROM arbitrage_opportunities")
+    assert {one["potential_edge"] for one in found["arbitrage_opportunities"]} <= {
+        f"{row['edge_percentage']}%" for row in alive
+    }
+    for told in found["arbitrage_opportunities"]:
+        assert any(told["description"].startswith(f"{row['description']} – ") for row in alive), "it names the bet"
 
 
 @pytest.mark.parametrize(

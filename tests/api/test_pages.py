@@ -103,8 +103,8 @@ def told(text: str) -> dict[str, list[dict[str, Any]] | str]:
     return {
         "market_sentiment": text,
         "top_picks": [line | {"confidence": None, "confidence_basis": text}],
-        "avoid_list": [line | {"reason": text}],
-        "watchlist": [line | {"trigger": text}],
+        "avoid_list": [line | {"reason": f"because {text}"}],
+        "watchlist": [line | {"trigger": f"once {text}"}],
         "arbitrage_opportunities": [{"description": text, "potential_edge": text}],
         "yesterday": [
             past | {"by": "outcome", "payout": 1.0, "net_cents": 41.25},
