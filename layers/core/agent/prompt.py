@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 VERSION = "opportunity-4"
-CROSS_VENUE_VERSION = "cross-venue-1"
+CROSS_VENUE_VERSION = "cross-venue-2"
 DIGEST_VERSION = "digest-1"
 _MESSAGE_TOKENS = 16  # of the chat format, around each message
 
@@ -66,6 +66,7 @@ Rules:
 {_NUMBERS}
 - type, kalshi_market, polymarket_market and edge_percentage are copied: the legs' market ids by platform, null where
   there is none, and the fact bundle_edge_pct.
+- A leg's title is a name only in quotation marks and as it is given: without them its words and numbers are yours.
 - description: what is bought and on what the payout rests. execution_steps: one step for each leg, with its side, its
   venue and its limit, then what to hold. Nothing is sold.
 - settlement_risk: at least what is given; higher where the rules may settle the legs differently, or
