@@ -76,6 +76,23 @@ _ELSEWHERE = any_of(r"""
     yesterday, tonight, tomorrow, (?:last|next|this|past) (?:week|month|year|night|weekend|quarter|few)\w*,
     (?:mon|tues|wednes|thurs|fri|satur|sun)day
 """)
+# What only a longer history, a book or the news could tell, and no fact of ours does.
+_UNTOLD = any_of(r"""
+    all[- ]time, on record, record (?:high|low|level|price|volume|move|drop|fall|rise|jump)s?, unprecedented,
+    (?:\w+est|most|than|since) (?:\w+ )*ever, ever (?:seen|before|recorded), never before, first time (?:in|since|that),
+    (?:\w+est|most \w+) (?:\w+ )*(?:in|for|since|of the) (?:\w+ )?(?:days|weeks?|months?|years?),
+    (?:for|in|within|over|since|after) (?:(?:many|several|some|the past|recent) )?(?:days|weeks|months|years),
+    (?:all|this|the whole|the entire) (?:day|week|month|year)(?: long)?,
+    (?:day|week|month|year)s?[- ](?:long|old|high|low), (?:daily|weekly|monthly|yearly|multi-\w+) (?:high|low)s?,
+    (?:is|are|looks?|seems?|appears?|remains?) (?:\w+ )?(?:\w+ )?(?:un)?likely(?! to (?:move|matter|fill|be filled)),
+    (?:im)?probable,
+    (?:knows?|knew|know) (?:more|better|something|best), better informed,
+    (?:been|was|were|is|are|proved|proven|turned out) (?:\w+ )?(?:right|correct) (?:before|so far|in the past|about),
+    (?:no|without|without any|absent) (?:(?:fresh|new|public|clear) )?(?:news|headlines?|announcements?|catalysts?),
+    (?:book|side|bids|offers|asks) (?:is|are|looks?|stands?|ran|went) (?:empty|gone|dry|one-sided),
+    no (?:bids|bidders|offers|buyers|sellers|takers) (?:are|is|left|remain|stand)
+""")
+_POSSIBLY = any_of("may, might, could, can, would, if, whether, unless, perhaps, possibly, maybe, in case")
 _HEDGE = any_of(r"may, might, could, if, whether, perhaps, possibly, unless, no, not, nothing, without, \w+n't")
 _DENIAL = any_of(
     r"not, no, never, nothing, none, neither, nor, hardly, without, far from, nobody, \w+n't",
@@ -97,6 +114,7 @@ def promise_faults(text: str, title: str) -> list[str]:
         found += [f"hype: {m[0]}" for m in _own(promise, text, title) if not is_denied(text[: m.start()])]
     found += [f"confidence in words: {m[0]}" for m in _own(_CONFIDENCE, text, title)]
     found += [f"known from elsewhere: {m[0]}" for m in _own(_ELSEWHERE, text, title) if not _is_hedged(text, m)]
+    found += [f"no fact tells: {m[0]}" for m in _own(_UNTOLD, text, title) if not _is_hedged(text, m, _POSSIBLY)]
     return found
 
 
@@ -115,7 +133,7 @@ def _own(pattern: re.Pattern[str], text: str, title: str) -> list[re.Match[str]]
     return [match for match in pattern.finditer(text) if not is_quoted(match, title)]
 
 
-def _is_hedged(text: str, match: re.Match[str]) -> bool:
+def _is_hedged(text: str, match: re.Match[str], hedge: re.Pattern[str] = _HEDGE) -> bool:
     begin = max(text.rfind(mark, 0, match.start()) for mark in ".;:\n") + 1
     end = min((at for mark in ".;\n" if (at := text.find(mark, match.end())) >= 0), default=len(text))
-    return bool(_HEDGE.search(text[begin:end]))
+    return bool(hedge.search(text[begin:end]))

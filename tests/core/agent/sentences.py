@@ -95,6 +95,10 @@ MARKETS: dict[str, tuple[Candidate, str]] = {
 
 TRUE: dict[str, str] = {
     "TREATY": """
+        There may be no news behind it.
+        If news is behind the drop, it may take days to show.
+        A signing may have become less likely.
+        Other traders may know more.
         Polymarket buyers value YES at 46¢, yet it is on offer here for 41¢.
         Once the 1.7¢ fee is paid, 3.3¢ per contract of edge is what remains.
         In the past hour the price came down by 6¢.
@@ -416,6 +420,22 @@ TRUE: dict[str, str] = {
 
 UNTRUE: dict[str, str] = {
     "TREATY": """
+        The price is at an all-time low.
+        It is the largest fall ever.
+        That is the sharpest drop in weeks.
+        The volume is the highest on record.
+        Nothing like it was ever seen before.
+        Prices have been stable all week.
+        For months the price stood still.
+        A signing is now likely.
+        A signing looks very unlikely.
+        That YES wins is probable.
+        Polymarket knows more.
+        Traders on Polymarket have been right before.
+        No news explains the drop.
+        The price fell 6¢ in the last hour without any news.
+        The bid side is empty.
+        No buyers are left.
         The president already told aides that he will sign.
         YES is worth twice what it costs.
         Kalshi's order book shows a wall of buyers at 39¢.
