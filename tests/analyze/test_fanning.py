@@ -13,8 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from filelock import FileLock
 from analyze import fanning
 from bench.analyst import NOW, make_cases, store
 from core.agent.models import cost_usd
-from core.errors import BadMessage, TaskTaken
+from core.errors import BadMessage, JobFailed, TaskTaken
 from core.queries import tasks
 from core.settings import AnalyzeSettings
 from local.groq import Limits
@@ -174,7 +174,8 @@ async def hand_over(make_run: MakeRun, count: int, settings: Mapping[str, Any]) 
     patterns, markets, fair = make_cases(count, 0)
     async with run.transaction() as connection:
         await store(connection, markets)
-    assert (await fanning.hand_over(run, patterns, markets, fair, {})) == {"published": 0, "handed_over": count}
+    said = await fanning.hand_over(run, patterns, markets, fair, {})
+    assert said == {"published": 0, "not_published": {"with the workers": count}}
     return run
 
 
@@ -289,6 +290,77 @@ async def test_a_queue_that_is_away_leaves_all_for_the_next_run(make_run: MakeRu
     said = await fanning.hand_over(run, patterns, markets, fair, {})
     assert said["not_published"] == {"left for the next run": 2}
     assert said["error"].startswith("sqs: ")
+    assert (await outcomes(run))[1] == {"left for the next run": 2}, "whoever gets one all the same leaves it"
+
+
+async def test_no_market_keeps_the_others_out_of_the_queue_by_what_its_venue_wrote(
+    make_run: MakeRun, groq: Groq, queue: Queue
+) -> None:
+    run = await make_run("analyze", NOW, **given(groq, queue))
+    patterns, markets, fair = make_cases(3, 0)
+    odd, large = markets[0].title + " \ufffe\uffff", "\N{SNOWMAN}" * 300_000
+    markets = [replace(markets[0], title=odd), replace(markets[1], title=large), markets[2]]
+    async with run.transaction() as connection:
+        await store(connection, markets)
+        await connection.execute("UPDATE markets SET rules = repeat('long ', 4000)")
+    said = await fanning.hand_over(run, patterns, markets, fair, {})
+    assert said["not_published"] == {"with the workers": 2, "left for the next run": 1}
+    bodies = queue.taken()
+    titles = [fanning._MESSAGE.validate_json(body).candidate.title for body in bodies]
+    assert set(titles) == {odd, markets[2].title}
+    assert all(body.isascii() and len(body) < 10_000 for body in bodies)
+
+
+async def test_what_a_worker_stored_is_told_with_it_or_not_at_all(
+    make_run: MakeRun, database_url: str, groq: Groq, queue: Queue
+) -> None:
+    """Who dies between the two would leave an insight that nobody counts as published."""
+    settings = given(groq, queue)
+    run = await hand_over(make_run, 6, settings)
+    await rows(
+        run,
+        "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'killed in this moment'; END $$",
+    )
+    await rows(run, "CREATE TRIGGER die BEFORE UPDATE OF ended_at ON analysis_tasks EXECUTE FUNCTION die()")
+    bodies = queue.taken()
+    assert len(await work(bodies, database_url, settings)) == 6
+    assert (await outcomes(run))[0] == {}
+    await rows(run, "DROP TRIGGER die ON analysis_tasks")
+    await rows(run, "UPDATE analysis_tasks SET free_at = now()")
+    assert await work(bodies, database_url, settings) == {}
+    (insights,) = await rows(run, "SELECT count(*) AS n FROM ai_insights")
+    assert (await outcomes(run))[1]["published"] == insights["n"] > 0
+
+
+async def test_a_worker_whose_clock_is_wrong_does_nothing(
+    make_run: MakeRun, database_url: str, groq: Groq, queue: Queue
+) -> None:
+    settings = given(groq, queue)
+    await hand_over(make_run, 1, settings)
+    own = AnalyzeSettings(database_url=database_url, **settings | {"clock_start": None})
+    tomorrow = datetime.now(UTC) + timedelta(days=1)  # whose budget nobody has touched
+    failures = await fanning.work({"a": queue.taken()[0], "b": "{"}, own, 60, lambda: tomorrow)
+    assert {name: type(failure) for name, failure in failures.items()} == {"a": JobFailed, "b": BadMessage}
+    assert groq.answered == []
+
+
+async def test_a_runs_budget_is_no_larger_after_midnight(
+    make_run: MakeRun, database_url: str, groq: Groq, queue: Queue
+) -> None:
+    settings = given(groq, queue, ai_budget_usd_per_run=0.02, max_quote_age_s=86_400)
+    run = await hand_over(make_run, 1, settings)
+    await rows(
+        run,
+        "INSERT INTO ai_calls (at, run, part, platform, market_id, model, prompt_version, evidence_digest, "
+        "reserved_usd, reserved_tokens) VALUES ($1, $2, 'insights', '', '', $3, '', 0, 0.02, 1)",
+        NOW,
+        f"analyze {NOW.isoformat()}",
+        MODEL,
+    )
+    late = settings | {"clock_start": NOW + timedelta(hours=12)}
+    assert await work(queue.taken(), database_url, late) == {}
+    assert (await outcomes(run))[1] == {"the run's budget is spent": 1}
+    assert groq.answered == []
 
 
 @pytest.fixture
