@@ -191,15 +191,12 @@ async def test_a_budget_is_held_by_ended_markets_first_then_by_the_oldest_days(
     assert [record for record in caplog.records if record.levelno == logging.ERROR] == []
 
 
-@storages.on("hypertable", "aggregates")
+@storages.on("aggregates")
 @pytest.mark.usefixtures("filled")
 async def test_where_days_are_chunks_a_budget_is_held_by_the_oldest_and_their_files_go(
     make_run: MakeRun, pool: db.Pool, storage: storages.Storage, caplog: pytest.LogCaptureFixture
 ) -> None:
     size = (await run_with_budget(make_run, 0))["size"]
-    if storage == "hypertable":  # whose candles upkeep has made only now, and whose ended markets are trimmed
-        await run_with_budget(make_run, 0, ended_retention_days=0)
-        size = (await run_with_budget(make_run, 0))["size"]
     needed, snapshots = size["live_mb"] + size["day_mb"], size["tables"]["market_snapshots"]["live_mb"]
     before = await candles(pool)
     budget = needed - 0.3 * snapshots
