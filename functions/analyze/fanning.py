@@ -103,12 +103,13 @@ async def hand_over(
 
 async def _close_runs(run: Run[AnalyzeSettings]) -> None:
     """Of runs before this one: gives up what no worker ended while it was fresh, and closes those that are done."""
+    too_old = run.now - timedelta(seconds=run.settings.max_quote_age_s)
     async with run.transaction() as connection:
-        before = run.now - timedelta(seconds=run.settings.max_quote_age_s)
-        given_up = await tasks.give_up_tasks(connection, before, _STALE)
         unclosed = await rates.open_funnels(connection, WITH_WORKERS)
-    if given_up:
-        log.warning("tasks given up", extra={"tasks": given_up})
+        for at in unclosed:
+            given_up = await tasks.give_up_tasks(connection, at, _STALE) if at <= too_old else 0
+            if given_up:
+                log.warning("tasks given up", extra={"run": at.isoformat(), "tasks": given_up})
     for at in unclosed:
         await _close(run, at)
 

@@ -39,14 +39,14 @@ async def waiting_markets(connection: Connection, since: datetime) -> set[tuple[
     return {(row["platform"], row["market_id"]) for row in rows}
 
 
-async def give_up_tasks(connection: Connection, before: datetime, outcome: str) -> int:
-    """Ends what runs until `before` handed over and nobody is at. Returns how many."""
+async def give_up_tasks(connection: Connection, run: datetime, outcome: str) -> int:
+    """Ends what the run handed over and nobody is at. Returns how many."""
     status = await connection.execute(
         """
         UPDATE analysis_tasks SET ended_at = now(), outcome = $2
-        WHERE run <= $1 AND ended_at IS NULL AND free_at <= now()
+        WHERE run = $1 AND ended_at IS NULL AND free_at <= now()
         """,
-        before,
+        run,
         outcome,
     )
     return int(status.split()[-1])
