@@ -146,10 +146,10 @@ async def measure(markets: int) -> Measured:
 
 
 async def _measured(one: Run[CollectSettings]) -> Measured:
-    listed = await _listed(one.settings)
+    listed = await listing(one.settings)
     async with one.transaction() as connection:
         before = await _wal(connection)
-    await _live(one, listed, np.random.default_rng(1))
+    await live(one, listed, np.random.default_rng(1))
     began = time.perf_counter()
     await upkeep.run(replace(one, now=NIGHT))
     upkeep_s = time.perf_counter() - began
@@ -161,7 +161,7 @@ async def _measured(one: Run[CollectSettings]) -> Measured:
     return Measured(count, snapshots, sizes, raw, after - before, upkeep_s, ended_markets, ended)
 
 
-async def _listed(settings: CollectSettings) -> list[Venue]:
+async def listing(settings: CollectSettings) -> list[Venue]:
     """The open markets as the venues list them."""
     found = [Venue(platform, [], []) for platform in PLATFORMS]
     async with open_lines(settings) as lines:
@@ -172,10 +172,10 @@ async def _listed(settings: CollectSettings) -> list[Venue]:
     return found
 
 
-async def _live(one: Run[CollectSettings], listed: list[Venue], rng: np.random.Generator) -> None:
-    """A day of collect runs, of which the first finds every market new."""
+async def live(one: Run[CollectSettings], listed: list[Venue], rng: np.random.Generator, days: int = 1) -> None:
+    """Days of collect runs, of which the first finds every market new."""
     chances = [_chances(len(venue.markets), rng) for venue in listed]
-    for cycle in range(CYCLES):
+    for cycle in range(days * CYCLES):
         run = replace(one, now=MIDNIGHT + cycle * QUARTER)
         for venue, chance in zip(listed, chances, strict=True):
             if cycle:

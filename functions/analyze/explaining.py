@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from core.agent.confidence import numbers_of
 from core.agent.evidence import Candidate, Evidence, Other, gather, pack
 from core.agent.grounding import faults
 from core.arbitrage.fees import taker_fee_usd
+from core.db import Connection
 from core.detect.longshots import SettledRates
 from core.detect.rates import Rate
 from core.detect.selection import Key
@@ -35,9 +36,17 @@ from core.settings import AnalyzeSettings
 
 log = logging.getLogger(__name__)
 
+PUBLISHED = "published"
 _CLOSED = "its market has closed"
 _KNOWN = "the same evidence was analysed before"
 ALIVE = "another insight is alive"
+
+# Told what became of a pattern, in the transaction that stores it: both are kept, or neither.
+Ended = Callable[[Connection, Pattern, str], Awaitable[None]]
+
+
+async def _untold(connection: Connection, pattern: Pattern, outcome: str) -> None:
+    """The run itself counts."""
 
 
 async def explain(
@@ -106,8 +115,10 @@ class _Known:
     settled: SettledRates | None
 
 
-async def explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Sequence[Candidate]) -> dict[str, Any]:
-    """Counts of what became of each. There is at least one."""
+async def explain_all(
+    run: Run[AnalyzeSettings], calls: Calls, candidates: Sequence[Candidate], ended: Ended = _untold
+) -> dict[str, Any]:
+    """Counts of what became of each. There is at least one. `ended` is told of those that were stored."""
     asked = [_asked(candidate, run.now) for candidate in candidates]
     async with run.transaction() as connection:
         digests = [one.subject.evidence_digest for one in asked]
@@ -118,8 +129,8 @@ async def explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Seque
             await grading.calibrations(connection, run.now),
             await latest_settled_rates(connection, run.now),
         )
-    outcomes, error = await ask_all(asked, lambda one: _one(run, calls, one, known), run.settings.ai_concurrency)
-    said: dict[str, Any] = {"published": outcomes.pop("published", 0), "not_published": dict(+outcomes)}
+    outcomes, error = await ask_all(asked, lambda one: _one(run, calls, one, known, ended), run.settings.ai_concurrency)
+    said: dict[str, Any] = {"published": outcomes.pop(PUBLISHED, 0), "not_published": dict(+outcomes)}
     return said | ({"error": error} if error else {})
 
 
@@ -195,8 +206,8 @@ def _asked(candidate: Candidate, now: datetime) -> _Asked:
     return _Asked(candidate, evidence, prompt.messages(pack(candidate, evidence)), subject)
 
 
-async def _one(run: Run[AnalyzeSettings], calls: Calls, asked: _Asked, known: _Known) -> str:
-    """What became of it: "published", or why not."""
+async def _one(run: Run[AnalyzeSettings], calls: Calls, asked: _Asked, known: _Known, ended: Ended) -> str:
+    """What became of it: PUBLISHED, or why not."""
     candidate, digest = asked.candidate, asked.subject.evidence_digest
     if _has_closed(candidate, run.clock()):
         return _CLOSED
@@ -212,9 +223,9 @@ async def _one(run: Run[AnalyzeSettings], calls: Calls, asked: _Asked, known: _K
             asked.subject,
         )
     if judged.answer is None:
-        return await _withhold(run, candidate.pattern, judged, judged.reason, judged.detail)
+        return await _withhold(run, candidate.pattern, judged, judged.reason, judged.detail, ended)
     if _has_closed(candidate, run.clock()):
-        return await _withhold(run, candidate.pattern, judged, _CLOSED, "closed while the analyst was thinking")
+        return await _withhold(run, candidate.pattern, judged, _CLOSED, "closed while the analyst was thinking", ended)
     numbers = numbers_of(judged.answer, candidate, known.calibrations.get(judged.bill.model), known.settled, run.now)
     row = make_insight(candidate, asked.evidence, judged, numbers, run.now) | {
         "inputs": inputs_of(candidate, asked.messages, run.now),
@@ -226,9 +237,10 @@ async def _one(run: Run[AnalyzeSettings], calls: Calls, asked: _Asked, known: _K
         stored = await analyzing.insert_insight(connection, row)
         if stored is not None:
             await spending.mark_outcome(connection, judged.bill.calls[-1:], "published")
+            await ended(connection, candidate.pattern, PUBLISHED)
     if stored is None:
-        return await _withhold(run, candidate.pattern, judged, ALIVE, "published by another run meanwhile")
-    return "published"
+        return await _withhold(run, candidate.pattern, judged, ALIVE, "published by another run meanwhile", ended)
+    return PUBLISHED
 
 
 def _said_before(asked: _Asked, known: _Known) -> Judged[OpportunityAnswer] | None:
@@ -248,7 +260,12 @@ def _has_closed(candidate: Candidate, at: datetime) -> bool:
 
 
 async def _withhold(
-    run: Run[AnalyzeSettings], pattern: Pattern, judged: Judged[OpportunityAnswer], reason: str, detail: str
+    run: Run[AnalyzeSettings],
+    pattern: Pattern,
+    judged: Judged[OpportunityAnswer],
+    reason: str,
+    detail: str,
+    ended: Ended,
 ) -> str:
     """Keeps the reason, with what it cost. Returns the reason."""
     log.info("insight withheld", extra={"market_id": pattern.market_id, "reason": reason, "detail": detail[:500]})
@@ -256,4 +273,5 @@ async def _withhold(
     async with run.transaction() as connection:
         await analyzing.insert_withheld(connection, run.now, pattern, reason, detail, bill.model, bill.cost_usd)
         await spending.mark_outcome(connection, bill.calls[-1:], "withheld")
+        await ended(connection, pattern, reason)
     return reason

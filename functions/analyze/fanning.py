@@ -1,7 +1,8 @@
 """Candidates given to workers by a queue, and a worker's part: what `explaining` does, with a message each.
 
 A message may come twice, or again after its worker was killed. Its task (core.queries.tasks) is one worker's at a time
-and ended once; the budgets are those that the run itself would have (analyze.calls), which all workers share.
+and ended once; the budgets are those that the run itself would have (analyze.calls), which all workers share. Who ends
+the run's last task closes its books as the run would have: the funnel, and deep analyses of its best.
 """
 
 from __future__ import annotations
@@ -9,27 +10,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from analyze import pipeline
 from analyze.calls import Calls, name_of, open_calls
-from analyze.explaining import ALIVE, candidates_of, explain_all
+from analyze.explaining import ALIVE, PUBLISHED, candidates_of, explain_all
+from analyze.pipeline import WITH_WORKERS
 from analyze.side_by_side import LEFT
 from aws import queues
 from core.agent.evidence import Candidate
+from core.agent.outside import RULES_CHARS
+from core.db import Connection
 from core.detect.rates import Rate
 from core.detect.selection import Key
-from core.errors import AnalystUnavailable, BadMessage, ConfigError, OddWonsError, QueueDown, TaskTaken
+from core.errors import AnalystUnavailable, BadMessage, ConfigError, DatabaseDown, JobFailed, OddWonsError, TaskTaken
 from core.models import OpenMarket, Pattern
-from core.queries import analyzing, tasks
+from core.queries import analyzing, asking, rates, tasks
 from core.queries.tasks import Task
-from core.runtime import JOBS, RECORDING_S, Run, opened
+from core.runtime import JOBS, RECORDING_S, Clock, Run, opened, right_clock
 from core.settings import AnalyzeSettings
 
 log = logging.getLogger(__name__)
@@ -57,42 +62,95 @@ class Message:
 _MESSAGE = TypeAdapter(Message)
 
 
+async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
+    """The analyze job where a queue is set."""
+    await _close_runs(run)
+    said = await pipeline.run(run, explain=hand_over)
+    await _close(run, run.now)  # where its workers were done before its funnel was stored
+    return said
+
+
 async def hand_over(
     run: Run[AnalyzeSettings],
     selected: Sequence[Pattern],
     markets: Sequence[OpenMarket],
     fair: Mapping[tuple[str, str], Decimal],
-    rates: Mapping[Key, Sequence[Rate]],
+    measured: Mapping[Key, Sequence[Rate]],
 ) -> dict[str, Any]:
-    """As explaining.explain, for workers to do. A queue that is away leaves them for the next run."""
+    """As explaining.explain, for workers to do. What the queue does not take is left for the next run."""
     if not run.settings.ai_analysis_enabled:
         return {"published": 0, "note": "AI_ANALYSIS_ENABLED is false"}
     if run.settings.analyze_queue_url is None:
         raise ValueError("there is no queue")
-    candidates = await candidates_of(run, selected, markets, fair, rates)
-    bodies = [_MESSAGE.dump_json(Message(run.now, candidate)).decode() for candidate in candidates]
-    try:
-        await asyncio.to_thread(queues.send, run.settings.analyze_queue_url, bodies)
-    except QueueDown as error:
-        log.error("queue unavailable", extra={"error": str(error)})
-        return {"published": 0, "not_published": {LEFT: len(bodies)}, "error": str(error)}
-    return {"published": 0, "handed_over": len(bodies)}
+    candidates = await candidates_of(run, selected, markets, fair, measured)
+    messages = [Message(run.now, replace(one, rules=one.rules[:RULES_CHARS])) for one in candidates]
+    async with run.transaction() as connection:
+        await tasks.insert_tasks(connection, [message.task for message in messages])
+    # ASCII: a venue's text may hold characters for which SQS refuses a whole request
+    bodies = [_MESSAGE.dump_json(message, ensure_ascii=True).decode() for message in messages]
+    refused = await asyncio.to_thread(queues.send, run.settings.analyze_queue_url, bodies)
+    if refused:
+        async with run.transaction() as connection:
+            for place in refused:
+                await tasks.end_task(connection, messages[place].task, LEFT)
+    counts = {WITH_WORKERS: len(bodies) - len(refused), LEFT: len(refused)}
+    said = {"published": 0, "not_published": {reason: count for reason, count in counts.items() if count}}
+    if not refused:
+        return said
+    error = next(iter(refused.values()))
+    log.error("not handed over", extra={"error": error, "left": len(refused)})
+    return said | {"error": error}
 
 
-async def work(bodies: Mapping[str, str], settings: AnalyzeSettings, limit_s: float) -> dict[str, Exception]:
+async def _close_runs(run: Run[AnalyzeSettings]) -> None:
+    """Of runs before this one: gives up what no worker ended while it was fresh, and closes those that are done."""
+    too_old = run.now - timedelta(seconds=run.settings.max_quote_age_s)
+    async with run.transaction() as connection:
+        unclosed = await rates.open_funnels(connection, WITH_WORKERS)
+        for at in unclosed:
+            given_up = await tasks.give_up_tasks(connection, at, _STALE) if at <= too_old else 0
+            if given_up:
+                log.warning("tasks given up", extra={"run": at.isoformat(), "tasks": given_up})
+    for at in unclosed:
+        await _close(run, at)
+
+
+async def _close(run: Run[AnalyzeSettings], at: datetime) -> None:
+    """Counts what workers did with the candidates of the run of that time, once all of them have ended."""
+    async with run.transaction() as connection:
+        funnel = await rates.take_open_funnel(connection, at, WITH_WORKERS)
+        if funnel is None:
+            return  # closed, or not stored yet: then the run itself does it
+        outcomes = Counter(await tasks.outcomes(connection, at))
+        if outcomes[None]:
+            return
+        explained = {"published": outcomes.pop(PUBLISHED, 0), "not_published": {k: n for k, n in outcomes.items() if n}}
+        # LEFT is what the queue did not take; it has been counted, as have they all now
+        known = Counter({reason: n for reason, n in funnel.dropped.items() if reason != LEFT})
+        await rates.update_funnel(connection, at, pipeline.funnel_of(replace(funnel, dropped=known), explained))
+        await asking.insert_own(connection, at, run.now, run.settings.ai_deep_per_run)
+
+
+async def work(
+    bodies: Mapping[str, str], settings: AnalyzeSettings, limit_s: float, clock: Clock | None = None
+) -> dict[str, Exception]:
     """Analyses a batch of messages, by their ids. Returns what failed of them and why: those must come again.
 
-    `limit_s`: when the host will stop us. Raises DatabaseDown where nothing could be done.
+    `limit_s`: when the host will stop us.
     """
     messages, failures = _read(bodies)
     within_s = max(1.0, limit_s - RECORDING_S)
-    async with opened(JOB, settings, time.monotonic() + within_s) as run, asyncio.timeout(within_s):
-        of_runs = defaultdict[str, dict[str, Message]](dict)
+    async with opened(JOB, settings, time.monotonic() + within_s, clock) as run, asyncio.timeout(within_s):
+        of_runs = defaultdict[datetime, dict[str, Message]](dict)
         for name, message in messages.items():
-            of_runs[name_of(JOB.name, message.run)][name] = message
+            of_runs[message.run][name] = message
         try:
-            for budget, of_run in of_runs.items():
-                failures |= await _work_on(run, budget, of_run)
+            await right_clock(run)
+            for at, of_run in of_runs.items():
+                failures |= await _work_on(run, name_of(JOB.name, at), of_run)
+                await _close(run, at)
+        except (JobFailed, DatabaseDown) as error:
+            failures |= {name: error for name in messages if name not in failures}
         finally:
             await run.cache.drop(*CACHE_GROUPS)
     for name, failure in failures.items():
@@ -171,8 +229,12 @@ async def _analyse(run: Run[AnalyzeSettings], calls: Calls, message: Message) ->
             raise TaskTaken(f"{task.market_id}: another worker is at it")
     if times > 1:
         log.info("begun again", extra={"market_id": task.market_id, "times": times})
-    said = await explain_all(run, calls, [message.candidate])
-    outcome = next(iter(said["not_published"]), "published")
+
+    async def ended(connection: Connection, _: Pattern, outcome: str) -> None:
+        await tasks.end_task(connection, task, outcome)
+
+    said = await explain_all(run, calls, [message.candidate], ended)
+    outcome = next(iter(said["not_published"]), PUBLISHED)
     async with run.transaction() as connection:
         if outcome == LEFT:
             await tasks.free_task(connection, task)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Any
 
-from analyze import fanning, pipeline
+from analyze import fanning
 from analyze.jobs import WORK
 from aws import queues
 from aws.observing import observed
@@ -17,7 +16,7 @@ from core.settings import AnalyzeSettings
 SETTINGS = configured(AnalyzeSettings)
 _WORK: dict[str, Work[AnalyzeSettings]] = dict(WORK)
 if SETTINGS.analyze_queue_url is not None:
-    _WORK["analyze"] = partial(pipeline.run, explain=fanning.hand_over)
+    _WORK["analyze"] = fanning.run
 
 
 @observed("analyze")

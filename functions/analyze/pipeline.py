@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,7 @@ from core.body_store import BodyStore
 from core.detect.rates import Rate
 from core.detect.selection import Funnel, Key, scored, select, standing
 from core.models import OpenMarket, Pattern
-from core.queries import analyzing, arbitrage, asking, rates
+from core.queries import analyzing, arbitrage, asking, rates, tasks
 from core.queries.bundle_analyses import RULES_DIFFER
 from core.queries.open_markets import open_markets
 from core.queries.settled_rates import latest_settled_rates
@@ -27,6 +27,7 @@ from core.settings import AnalyzeSettings
 log = logging.getLogger(__name__)
 
 CACHE_GROUPS = ("insights", "arbitrage")
+WITH_WORKERS, STILL_WITH_WORKERS = "with the workers", "still with the workers"  # of this run, of one before it
 _ANSWERED = ("no valid answer", "not grounded", "another insight is alive")  # the analyst was asked, and nothing came
 _REMEMBERED = 3  # intervals: after a longer pause every pattern is a new one
 _SHOWN = 10
@@ -64,6 +65,8 @@ async def run(run: Run[AnalyzeSettings], explain: Explain = explaining.explain) 
         settled = await latest_settled_rates(connection, run.now)
         lately = run.now - _REMEMBERED * timedelta(seconds=settings.analyze_interval_s)
         stood = await rates.standing_before(connection, lately, run.now)
+        too_old = run.now - timedelta(seconds=settings.max_quote_age_s)
+        waiting = await tasks.waiting_markets(connection, too_old)
     patterns = detecting.find(history, settled)
 
     paired = await pairing.pair(run, markets)
@@ -80,7 +83,10 @@ async def run(run: Run[AnalyzeSettings], explain: Explain = explaining.explain) 
     loud = standing(
         found, threshold=settings.analyze_score_threshold, margin=settings.analyze_score_margin, before=stood
     )
-    selected, dropped = select(loud, most=settings.analyze_max_insights, alive=alive, told=_events_of(alive, markets))
+    free = [one for one in loud if one.key[:2] not in waiting]
+    told = _events_of(alive | waiting, markets)
+    selected, dropped = select(free, most=settings.analyze_max_insights, alive=alive, told=told)
+    dropped[STILL_WITH_WORKERS] += len(loud) - len(free)
     async with run.transaction() as connection:
         await analyzing.insert_patterns(connection, [one.pattern for one in loud], run.now)
         published, withdrawn = await arbitrage.replace_opportunities(
@@ -94,9 +100,11 @@ async def run(run: Run[AnalyzeSettings], explain: Explain = explaining.explain) 
         await run.cache.drop(*CACHE_GROUPS)
 
     lost = Counter({"score below threshold": len(found) - len(loud)}) + dropped
-    funnel = _funnel(len(markets), len(found), len(loud), len(selected), explained, lost)
+    funnel = funnel_of(Funnel(len(markets), len(found), len(loud), len(selected), 0, 0, lost), explained)
     async with run.transaction() as connection:
-        deepened = await asking.insert_own(connection, run.now, settings.ai_deep_per_run)
+        deepened = 0
+        if WITH_WORKERS not in funnel.dropped:
+            deepened = await asking.insert_own(connection, run.now, run.now, settings.ai_deep_per_run)
         await rates.insert_funnel(connection, run.now, funnel, run.now - timedelta(days=settings.job_run_days))
 
     return {
@@ -118,12 +126,11 @@ def _events_of(alive: AbstractSet[tuple[str, str]], markets: Sequence[OpenMarket
     return Counter((m.platform, m.event_id) for m in markets if m.event_id and (m.platform, m.market_id) in alive)
 
 
-def _funnel(
-    markets: int, detected: int, standing: int, selected: int, explained: Mapping[str, Any], lost: Counter[str]
-) -> Funnel:
+def funnel_of(found: Funnel, explained: Mapping[str, Any]) -> Funnel:
+    """With what became of the selected; what `found` says of those in the workers' hands is over."""
     unpublished = Counter[str](explained.get("not_published", {}))
     published = int(explained["published"])
     analyzed = published + sum(unpublished[reason] for reason in _ANSWERED)
-    return Funnel(
-        markets, detected, standing, selected, analyzed, published, dict((lost + unpublished).most_common(_SHOWN))
-    )
+    lost = Counter({reason: count for reason, count in found.dropped.items() if reason != WITH_WORKERS})
+    dropped = dict((lost + unpublished).most_common(_SHOWN))
+    return replace(found, analyzed=analyzed, published=published, dropped=dropped)

@@ -5,39 +5,46 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from core.errors import QueueDown
+# Of a request: entries, and bytes. SQS takes four times that since 2025; older queues keep the limit they were given.
+_BATCH, _BATCH_BYTES = 10, 262_144
 
-_BATCH, _BATCH_BYTES = 10, 262_144  # of SQS: entries and bytes of a request
 
-
-def send(url: str, bodies: Sequence[str]) -> None:
-    """Raises QueueDown where one of them was not taken; others may have been."""
+def send(url: str, bodies: Sequence[str]) -> dict[int, str]:
+    """Sends ASCII texts: of others SQS refuses some. Returns, by their place, why it may not have taken which."""
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
     within = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3, "mode": "standard"})
     client = boto3.client("sqs", config=within)
-    try:
-        for batch in _batches(bodies):
-            entries: list[Any] = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)]
+    large = f"sqs: a message of more than {_BATCH_BYTES} bytes"
+    refused = {place: large for place, body in enumerate(bodies) if len(body) > _BATCH_BYTES}
+    away = ""
+    for batch in _batches({place: body for place, body in enumerate(bodies) if place not in refused}):
+        if away:
+            refused |= dict.fromkeys(batch, away)
+            continue
+        entries: list[Any] = [{"Id": str(place), "MessageBody": body} for place, body in batch.items()]
+        try:
             told = client.send_message_batch(QueueUrl=url, Entries=entries)
-            if failed := told.get("Failed"):
-                raise QueueDown(f"sqs: {len(failed)} messages were not taken: {failed[0].get('Message', '')}")
-    except (BotoCoreError, ClientError) as error:
-        raise QueueDown(f"sqs: {error}") from error
+        except (BotoCoreError, ClientError) as error:
+            away = f"sqs: {error}"
+            refused |= dict.fromkeys(batch, away)
+        else:
+            failed = told.get("Failed", [])
+            refused |= {int(one["Id"]): f"sqs: {one['Code']} {one.get('Message', '')}" for one in failed}
+    return refused
 
 
-def _batches(bodies: Sequence[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
+def _batches(bodies: Mapping[int, str]) -> Iterator[dict[int, str]]:
+    batch: dict[int, str] = {}
     held = 0
-    for body in bodies:
-        size = len(body.encode())
-        if batch and (len(batch) == _BATCH or held + size > _BATCH_BYTES):
+    for place, body in bodies.items():
+        if batch and (len(batch) == _BATCH or held + len(body) > _BATCH_BYTES):
             yield batch
-            batch, held = [], 0
-        batch.append(body)
-        held += size
+            batch, held = {}, 0
+        batch[place] = body
+        held += len(body)
     if batch:
         yield batch
 

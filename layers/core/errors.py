@@ -6,7 +6,6 @@ OddWonsError
 │   ├── VenueError            a venue did not answer usefully: VenueDown, VenueAnswerError (VenueForbids)
 │   ├── DatabaseDown          no connection or no answer in time
 │   ├── MailDown              a mail could not be handed over
-│   ├── QueueDown             a message could not be handed over
 │   ├── StripeError           Stripe did not answer usefully: StripeDown, StripeRefuses
 │   └── AnalystError          the model's service or its answer: AnalystUnavailable (AnalystBusy),
 │                             AnswerRejected, BudgetSpent
@@ -53,12 +52,6 @@ class DatabaseDown(OutsideError):
 
 class MailDown(OutsideError):
     """No mail server is set, or it did not take the message."""
-
-    status = 503
-
-
-class QueueDown(OutsideError):
-    """The queue did not take all messages."""
 
     status = 503
 

@@ -151,17 +151,24 @@ async def _cancellable(work: Coroutine[Any, Any, Summary]) -> Summary:
         raise
 
 
-async def _is_called_for(run: Run[S]) -> None:
-    """Under the lease, by the database's clock. Raises JobFailed on a host whose own clock is wrong, and JobNotDue."""
+async def right_clock(run: Run[S]) -> tuple[datetime, datetime | None]:
+    """(now, when the job's last good run began), by the database's clock. Raises JobFailed on a host whose own clock is
+    wrong."""
     settings = run.settings
     async with run.transaction() as connection:
         now, began = await job_queries.standing(connection, run.job.name)
-    skew = timedelta(seconds=settings.max_clock_skew_s)
-    if settings.clock_start is None and abs(run.clock() - now) > skew:
+    if settings.clock_start is None and abs(run.clock() - now) > timedelta(seconds=settings.max_clock_skew_s):
         raise JobFailed(f"this host's clock says {run.clock():%F %T}, the database's {now:%F %T}")
+    return now, began
+
+
+async def _is_called_for(run: Run[S]) -> None:
+    """Under the lease. Raises JobFailed on a host whose clock is wrong, and JobNotDue."""
+    settings = run.settings
+    now, began = await right_clock(run)
     if settings.standby_after_s is None or run.job.cron is None:
         return
-    after = timedelta(seconds=settings.standby_after_s)
+    skew, after = timedelta(seconds=settings.max_clock_skew_s), timedelta(seconds=settings.standby_after_s)
     if not waits_for_us(run.job.cron, now, began, after, skew):
         raise JobNotDue(f"{run.job.name}: in time elsewhere, last begun at {began:%F %T}")
 

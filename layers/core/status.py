@@ -54,6 +54,7 @@ async def read_status(settings: AnalyzeSettings) -> dict[str, Any]:
                 "lag_s": {
                     name: None if at is None else round((now - at).total_seconds()) for name, at in fresh.items()
                 },
+                "funnel": await status.last_funnel(connection),
                 "spent_usd_today": await status.spent_since(connection, midnight),
                 "budget_usd_a_day": settings.ai_budget_usd_per_day,
                 "tables": await status.stored(connection),

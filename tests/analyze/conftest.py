@@ -20,6 +20,7 @@ from local import postgres
 from local.groq import make_app as make_groq
 from local.replay import make_app as make_venues
 from local.world import GeneratedWorld
+from tests.analyze.queueing import Groq, Queue, analyst, aws, queues
 from tests.conftest import served
 
 KEY = "gsk_a_secret_of_the_operator"
@@ -98,6 +99,20 @@ def database_url(request: pytest.FixtureRequest, postgres_dsn: str, template: st
     name = f"test_{uuid4().hex}"
     yield postgres.create_database(postgres_dsn, name, source)
     postgres.drop_database(postgres_dsn, name)
+
+
+@pytest.fixture
+def groq() -> Iterator[Groq]:
+    with analyst() as groq:
+        yield groq
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
+    with queues() as queue:
+        for name, value in aws(queue.endpoint).items():
+            monkeypatch.setenv(name, value)
+        yield queue
 
 
 async def rows(run: Run[AnalyzeSettings], query: str, *arguments: object) -> list[dict[str, Any]]:

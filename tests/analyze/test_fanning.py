@@ -13,159 +13,26 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psycopg
 import pytest
 from filelock import FileLock
 
 from analyze import fanning
 from bench.analyst import NOW, make_cases, store
-from core.agent.models import cost_usd
-from core.errors import BadMessage, TaskTaken
+from core.errors import BadMessage, JobFailed, TaskTaken
 from core.queries import tasks
 from core.settings import AnalyzeSettings
-from local.groq import Limits
-from local.groq import make_app as make_groq
 from tests.analyze.conftest import MakeRun, rows
-from tests.analyze.lambda_worker import WITHIN_S
-from tests.conftest import ROOT, served, servers
+from tests.analyze.queueing import MODEL, Groq, Queue, aws, given, outcomes, work
+from tests.conftest import ROOT, servers
 
-MODEL = "openai/gpt-oss-20b"
 POISON = ("{", "[]", '{"run": "2026-11-22T13:05:00Z"}', '{"run": "yesterday", "candidate": {}}', "\u2028" * 500)
-RECEIVES = 10
-# One request after another: moto's queues lose and repeat messages when two threads delete from them at once.
-SERVER = """
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
-server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=False)
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
-
-
-@dataclass
-class Groq:
-    """The stand-in behind a wire that notes when each call came, and what its answer used."""
-
-    address: str = ""
-    answered: list[tuple[float, int, Decimal]] = field(default_factory=list)
-
-    def app(self) -> Any:
-        unlimited = Limits(requests_per_minute=10**9, requests_per_day=10**9, tokens_per_minute=10**9)
-        inner = make_groq(limits=unlimited, latency_ms=50)
-
-        async def noted(scope: Any, receive: Any, send: Any) -> None:
-            came, body = time.monotonic(), bytearray()
-
-            async def sent(message: Any) -> None:
-                body.extend(message.get("body", b""))
-                if message["type"] == "http.response.body" and not message.get("more_body"):
-                    self._note(came, bytes(body))
-                await send(message)
-
-            await inner(scope, receive, sent if scope["type"] == "http" else send)
-
-        return noted
-
-    def _note(self, came: float, body: bytes) -> None:
-        usage = json.loads(body).get("usage")
-        if usage is None:
-            return
-        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
-        tokens = usage["prompt_tokens"] - cached + usage["completion_tokens"]
-        cost = cost_usd(MODEL, usage["prompt_tokens"], cached, usage["completion_tokens"])
-        self.answered.append((came, tokens, cost))
-
-    def usd(self) -> Decimal:
-        return sum((cost for _, _, cost in self.answered), Decimal(0))
-
-    def most_tokens_in_a_minute(self) -> int:
-        """Of all sixty seconds that begin with a call."""
-        calls, most, first, held = sorted(self.answered), 0, 0, 0
-        for came, tokens, _ in calls:
-            held += tokens
-            while came - calls[first][0] >= 60:
-                held -= calls[first][1]
-                first += 1
-            most = max(most, held)
-        return most
-
-
-@dataclass
-class Queue:
-    """Two queues of SQS behind real HTTP, the second for what was received too often."""
-
-    client: Any
-    endpoint: str
-    url: str
-    dead: str
-
-    def left(self) -> int:
-        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        told = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names))["Attributes"]
-        return sum(int(told[name]) for name in names)
-
-    def taken(self, url: str | None = None) -> list[str]:
-        """Bodies, deleted as they are read."""
-        found = []
-        while messages := self.client.receive_message(QueueUrl=url or self.url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                found.append(message["Body"])
-                self.client.delete_message(QueueUrl=url or self.url, ReceiptHandle=message["ReceiptHandle"])
-        return found
-
-
-@pytest.fixture
-def groq() -> Iterator[Groq]:
-    groq = Groq()
-    with served(groq.app()) as groq.address:
-        yield groq
-
-
-@pytest.fixture
-def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
-    server = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert server.stdout is not None
-    endpoint = f"http://127.0.0.1:{int(server.stdout.readline())}"
-    for name, value in aws(endpoint).items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("sqs")
-    dead = client.create_queue(QueueName="dead")["QueueUrl"]
-    arn = client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES})
-    attributes: Any = {"VisibilityTimeout": str(int(WITHIN_S)), "RedrivePolicy": redrive}
-    url = client.create_queue(QueueName="candidates", Attributes=attributes)["QueueUrl"]
-    yield Queue(client, endpoint, url, dead)
-    server.kill()
-    server.communicate(timeout=30)
-
-
-def aws(endpoint: str) -> dict[str, str]:
-    return {
-        "AWS_ENDPOINT_URL_SQS": endpoint,
-        "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_ACCESS_KEY_ID": "of-the-tests",
-        "AWS_SECRET_ACCESS_KEY": "of-the-tests",
-    }
-
-
-def given(groq: Groq, queue: Queue, **more: Any) -> dict[str, Any]:
-    return {
-        "groq_base_url": groq.address,
-        "groq_api_key": "gsk_of_the_tests",
-        "analyze_queue_url": queue.url,
-        "ai_budget_usd_per_day": 100,
-        "ai_budget_usd_per_run": 100,
-        "ai_requests_per_minute": 0,
-        "clock_start": NOW,
-        "clock_speed": 0,
-    } | more
 
 
 async def hand_over(make_run: MakeRun, count: int, settings: Mapping[str, Any]) -> Any:
@@ -174,20 +41,9 @@ async def hand_over(make_run: MakeRun, count: int, settings: Mapping[str, Any]) 
     patterns, markets, fair = make_cases(count, 0)
     async with run.transaction() as connection:
         await store(connection, markets)
-    assert (await fanning.hand_over(run, patterns, markets, fair, {})) == {"published": 0, "handed_over": count}
+    said = await fanning.hand_over(run, patterns, markets, fair, {})
+    assert said == {"published": 0, "not_published": {"with the workers": count}}
     return run
-
-
-async def work(bodies: list[str], database_url: str, settings: Mapping[str, Any]) -> dict[str, Exception]:
-    chosen = AnalyzeSettings(database_url=database_url, **settings)
-    return await fanning.work({str(number): body for number, body in enumerate(bodies)}, chosen, 60)
-
-
-async def outcomes(run: Any) -> tuple[Counter[str], Counter[str]]:
-    """Of each market how often it was stored, and how often each outcome was."""
-    stored = await rows(run, "SELECT market_id FROM ai_insights UNION ALL SELECT market_id FROM withheld_insights")
-    ended = await rows(run, "SELECT outcome FROM analysis_tasks")
-    return Counter(row["market_id"] for row in stored), Counter(row["outcome"] for row in ended)
 
 
 async def test_what_a_run_hands_over_a_worker_analyses(
@@ -289,6 +145,77 @@ async def test_a_queue_that_is_away_leaves_all_for_the_next_run(make_run: MakeRu
     said = await fanning.hand_over(run, patterns, markets, fair, {})
     assert said["not_published"] == {"left for the next run": 2}
     assert said["error"].startswith("sqs: ")
+    assert (await outcomes(run))[1] == {"left for the next run": 2}, "whoever gets one all the same leaves it"
+
+
+async def test_no_market_keeps_the_others_out_of_the_queue_by_what_its_venue_wrote(
+    make_run: MakeRun, groq: Groq, queue: Queue
+) -> None:
+    run = await make_run("analyze", NOW, **given(groq, queue))
+    patterns, markets, fair = make_cases(3, 0)
+    odd, large = markets[0].title + " \ufffe\uffff", "\N{SNOWMAN}" * 300_000
+    markets = [replace(markets[0], title=odd), replace(markets[1], title=large), markets[2]]
+    async with run.transaction() as connection:
+        await store(connection, markets)
+        await connection.execute("UPDATE markets SET rules = repeat('long ', 4000)")
+    said = await fanning.hand_over(run, patterns, markets, fair, {})
+    assert said["not_published"] == {"with the workers": 2, "left for the next run": 1}
+    bodies = queue.taken()
+    titles = [fanning._MESSAGE.validate_json(body).candidate.title for body in bodies]
+    assert set(titles) == {odd, markets[2].title}
+    assert all(body.isascii() and len(body) < 10_000 for body in bodies)
+
+
+async def test_what_a_worker_stored_is_told_with_it_or_not_at_all(
+    make_run: MakeRun, database_url: str, groq: Groq, queue: Queue
+) -> None:
+    """Who dies between the two would leave an insight that nobody counts as published."""
+    settings = given(groq, queue)
+    run = await hand_over(make_run, 6, settings)
+    await rows(
+        run,
+        "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'killed in this moment'; END $$",
+    )
+    await rows(run, "CREATE TRIGGER die BEFORE UPDATE OF ended_at ON analysis_tasks EXECUTE FUNCTION die()")
+    bodies = queue.taken()
+    assert len(await work(bodies, database_url, settings)) == 6
+    assert (await outcomes(run))[0] == {}
+    await rows(run, "DROP TRIGGER die ON analysis_tasks")
+    await rows(run, "UPDATE analysis_tasks SET free_at = now()")
+    assert await work(bodies, database_url, settings) == {}
+    (insights,) = await rows(run, "SELECT count(*) AS n FROM ai_insights")
+    assert (await outcomes(run))[1]["published"] == insights["n"] > 0
+
+
+async def test_a_worker_whose_clock_is_wrong_does_nothing(
+    make_run: MakeRun, database_url: str, groq: Groq, queue: Queue
+) -> None:
+    settings = given(groq, queue)
+    await hand_over(make_run, 1, settings)
+    own = AnalyzeSettings(database_url=database_url, **settings | {"clock_start": None})
+    tomorrow = datetime.now(UTC) + timedelta(days=1)  # whose budget nobody has touched
+    failures = await fanning.work({"a": queue.taken()[0], "b": "{"}, own, 60, lambda: tomorrow)
+    assert {name: type(failure) for name, failure in failures.items()} == {"a": JobFailed, "b": BadMessage}
+    assert groq.answered == []
+
+
+async def test_a_runs_budget_is_no_larger_after_midnight(
+    make_run: MakeRun, database_url: str, groq: Groq, queue: Queue
+) -> None:
+    settings = given(groq, queue, ai_budget_usd_per_run=0.02, max_quote_age_s=86_400)
+    run = await hand_over(make_run, 1, settings)
+    await rows(
+        run,
+        "INSERT INTO ai_calls (at, run, part, platform, market_id, model, prompt_version, evidence_digest, "
+        "reserved_usd, reserved_tokens) VALUES ($1, $2, 'insights', '', '', $3, '', 0, 0.02, 1)",
+        NOW,
+        f"analyze {NOW.isoformat()}",
+        MODEL,
+    )
+    late = settings | {"clock_start": NOW + timedelta(hours=12)}
+    assert await work(queue.taken(), database_url, late) == {}
+    assert (await outcomes(run))[1] == {"the run's budget is spent": 1}
+    assert groq.answered == []
 
 
 @pytest.fixture

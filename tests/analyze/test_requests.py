@@ -247,11 +247,11 @@ async def test_the_best_insight_of_a_run_is_analysed_deeply_once_a_day(make_run:
         for market_id, score in (("A", Decimal(70)), ("B", Decimal(90))):
             fields: dict[str, Any] = {"platform": "kalshi", "market_id": market_id, "pattern_score": score}
             await insert_insight(connection, market_id, NOW, **fields)
-        assert [await asking.insert_own(connection, NOW, most) for most in (0, 1)] == [0, 1], "the best first"
+        assert [await asking.insert_own(connection, NOW, NOW, most) for most in (0, 1)] == [0, 1], "the best first"
     at = NOW + timedelta(minutes=5)
     assert (await requests.run(replace(run, now=at, clock=lambda: at)))["answered"] == 1
     async with run.transaction() as connection:
         (told,) = await asking.done_since(connection, NOW, at, 20)
-        assert [await asking.insert_own(connection, NOW, 9) for _ in range(2)] == [1, 0], "the other one, once"
+        assert [await asking.insert_own(connection, NOW, NOW, 9) for _ in range(2)] == [1, 0], "the other one, once"
     assert (told["market_id"], told["result"]["model"]) == ("B", f"stand-in:{MODEL}")
     assert {call["part"] for call in await rows(run, "SELECT part FROM ai_calls")} == {"deep"}

@@ -14,6 +14,7 @@ import pytest
 from collect import upkeep
 from core import db
 from core.queries import billing, signing_in
+from tests import storages
 from tests.api.rows import insert_insight
 from tests.collect.conftest import MakeRun
 from tests.conftest import NOW
@@ -27,8 +28,8 @@ DAYS, MARKETS, ENDED = 10, 300, 100  # the first of them ended yesterday
 
 
 @pytest.fixture
-async def filled(pool: db.Pool) -> None:
-    """Ten days, of each market a snapshot an hour."""
+async def filled(pool: db.Pool, storage: storages.Storage) -> None:
+    """Ten days, of each market a snapshot an hour; aggregates hold all but the last."""
     await pool.execute(
         """
         INSERT INTO markets (platform, market_id, title, rules, yes_label, no_label, url, status, terms_digest,
@@ -63,6 +64,12 @@ async def filled(pool: db.Pool) -> None:
         ENDED,
         NIGHT - DAY,
     )
+    await storages.aggregate(pool, storage, MIDNIGHT - (DAYS + 1) * DAY, MIDNIGHT)
+
+
+def oldest_kept(storage: storages.Storage, days: int) -> datetime:
+    """Of so many days to be kept: of a table the hour, of a hypertable the whole day."""
+    return MIDNIGHT - days * DAY if storage != "table" else NIGHT.replace(minute=0) - days * DAY + timedelta(hours=1)
 
 
 async def candles(pool: db.Pool) -> list[Any]:
@@ -77,13 +84,17 @@ async def oldest(pool: db.Pool, *, ended: bool = False) -> Any:
 
 
 @pytest.mark.usefixtures("filled")
-async def test_a_night_makes_candles_and_drops_what_is_too_old(make_run: MakeRun, pool: db.Pool) -> None:
-    before = await candles(pool)
+async def test_a_night_makes_candles_and_drops_what_is_too_old(
+    make_run: MakeRun, pool: db.Pool, storage: storages.Storage
+) -> None:
+    before, first = await candles(pool), await oldest(pool)
     said = await upkeep.run(await make_run("upkeep", NIGHT, retention_days=7))
-    assert said["candles"] == {"left": 0, "markets": MARKETS, "late": 0}
+    made = 0 if storage == "aggregates" else MARKETS  # those were made by its policies
+    assert said["candles"] == {"left": 0, "markets": made, "late": 0}
     assert await candles(pool) == before
-    assert await oldest(pool) == NIGHT.replace(minute=0) - 7 * DAY + timedelta(hours=1)
-    assert said["snapshots_deleted"] == MARKETS * (3 * 24 + 1)
+    kept = oldest_kept(storage, 7)
+    assert await oldest(pool) == kept
+    assert said["snapshots_deleted"] == MARKETS * ((kept - first) // timedelta(hours=1)) > 0
     assert said["ended"] == {}, "two days are not over"
     again = await upkeep.run(await make_run("upkeep", NIGHT, retention_days=7))
     assert (again["candles"]["markets"], again["snapshots_deleted"], again["ended"]) == (0, 0, {})
@@ -92,17 +103,22 @@ async def test_a_night_makes_candles_and_drops_what_is_too_old(make_run: MakeRun
 
 @pytest.mark.usefixtures("filled")
 async def test_markets_that_ended_are_trimmed_and_later_forgotten_but_for_those_with_an_insight(
-    make_run: MakeRun, pool: db.Pool
+    make_run: MakeRun, pool: db.Pool, storage: storages.Storage
 ) -> None:
     async with pool.acquire() as connection:
         await insert_insight(connection, "graded later")
     await pool.execute("UPDATE markets SET status = 'final', payout = 0, status_seen_at = $1 WHERE number > 300", NIGHT)
     said = await upkeep.run(await make_run("upkeep", NIGHT + 2 * DAY))
-    assert said["ended"] == {"trimmed": ENDED, "snapshots": ENDED * (9 * 24 + 1)}
-    assert await oldest(pool, ended=True) is None
+    if storage == "aggregates":  # a refresh would take their candles with them: they go with their days, as all do
+        assert said["ended"] == {"trimmed": ENDED}
+        assert await oldest(pool, ended=True) == oldest_kept(storage, 5)
+    else:
+        assert said["ended"] == {"trimmed": ENDED, "snapshots": ENDED * (9 * 24 + 1)}
+        assert await oldest(pool, ended=True) is None
     assert await pool.fetchval("SELECT count(*) FROM candles_hourly") == len(await candles(pool)) > 0
     said = await upkeep.run(await make_run("upkeep", NIGHT + 40 * DAY))
-    assert said["ended"] == {"final": ENDED}
+    rest = {"snapshots": ENDED * (4 * 24 + 4)} if storage == "aggregates" else {}
+    assert said["ended"] == {"final": ENDED} | rest
     left = await pool.fetch("SELECT payout, count(*) FROM markets GROUP BY payout ORDER BY payout NULLS LAST")
     assert [tuple(row) for row in left] == [(0, 1), (None, MARKETS - ENDED)]
 
@@ -138,6 +154,7 @@ async def run_with_budget(make_run: MakeRun, mb: float, **settings: Any) -> dict
     return await upkeep.run(await make_run("upkeep", NIGHT, **settings))
 
 
+@storages.on("table")  # elsewhere whole days go, and their files with them: see the test after this
 @pytest.mark.usefixtures("filled")
 async def test_a_budget_is_held_by_ended_markets_first_then_by_the_oldest_days(
     make_run: MakeRun, pool: db.Pool, caplog: pytest.LogCaptureFixture
@@ -174,14 +191,32 @@ async def test_a_budget_is_held_by_ended_markets_first_then_by_the_oldest_days(
     assert [record for record in caplog.records if record.levelno == logging.ERROR] == []
 
 
+@storages.on("aggregates")
+@pytest.mark.usefixtures("filled")
+async def test_where_days_are_chunks_a_budget_is_held_by_the_oldest_and_their_files_go(
+    make_run: MakeRun, pool: db.Pool, storage: storages.Storage, caplog: pytest.LogCaptureFixture
+) -> None:
+    size = (await run_with_budget(make_run, 0))["size"]
+    needed, snapshots = size["live_mb"] + size["day_mb"], size["tables"]["market_snapshots"]["live_mb"]
+    before = await candles(pool)
+    budget = needed - 0.3 * snapshots
+    said = await run_with_budget(make_run, budget)
+    assert 3 < said["budget"]["kept_days"] < 9
+    assert await oldest(pool) == oldest_kept(storage, said["budget"]["kept_days"])
+    assert said["budget"]["held"] is True
+    assert said["size"]["database_mb"] <= budget
+    assert await candles(pool) == before
+    assert [record for record in caplog.records if record.levelno == logging.ERROR] == []
+
+
 @pytest.mark.usefixtures("filled")
 async def test_a_budget_that_cannot_be_held_is_an_error_and_never_cuts_below_the_minimum(
-    make_run: MakeRun, pool: db.Pool, caplog: pytest.LogCaptureFixture
+    make_run: MakeRun, pool: db.Pool, caplog: pytest.LogCaptureFixture, storage: storages.Storage
 ) -> None:
     before = await candles(pool)
     said = await run_with_budget(make_run, 0.001, retention_min_days=5)
     assert (said["budget"]["kept_days"], said["budget"]["held"]) == (5, False)
-    assert await oldest(pool) == NIGHT.replace(minute=0) - 5 * DAY + timedelta(hours=1)
+    assert await oldest(pool) == oldest_kept(storage, 5)
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert [record.getMessage() for record in errors] == ["the disk budget cannot be held"]
     assert await candles(pool) == before, "no candle pays for it"
@@ -206,7 +241,9 @@ async def test_freed_space_is_used_again(make_run: MakeRun, pool: db.Pool) -> No
 
 
 @pytest.mark.usefixtures("filled")
-async def test_collecting_and_backfilling_go_on_meanwhile(make_run: MakeRun, pool: db.Pool) -> None:
+async def test_collecting_and_backfilling_go_on_meanwhile(
+    make_run: MakeRun, pool: db.Pool, storage: storages.Storage
+) -> None:
     """In turns, without a deadlock; and what they stored in between is in the candles."""
     markets = [make_market(f"KXMARKET-{n}", volume="20000") for n in range(90, 190)]  # of them ended: 11
     over = asyncio.Event()
@@ -245,9 +282,12 @@ async def test_collecting_and_backfilling_go_on_meanwhile(make_run: MakeRun, poo
     before = await candles(pool)
     assert await pool.fetchval("SELECT count(*) FROM candle_late") > 0
     await upkeep.run(await make_run("upkeep", NIGHT))
+    if storage == "aggregates":
+        await pool.execute("CALL refresh_late(0, '{}')", timeout=60)  # as its job would
     assert await pool.fetchval("SELECT count(*) FROM candle_late") == 0
     assert await candles(pool) == before
-    assert sum(candle["high"] == Decimal("0.9") for candle in before) >= 20
+    # of days that were dropped aggregates tell what they told
+    assert sum(candle["high"] == Decimal("0.9") for candle in before) >= (10 if storage == "aggregates" else 20)
 
 
 async def test_a_table_that_cannot_be_vacuumed_now_is_left_to_the_server(

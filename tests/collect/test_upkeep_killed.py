@@ -17,6 +17,7 @@ from core import db
 from core.cache import make_cache
 from core.runtime import JOBS, Run
 from core.settings import CollectSettings
+from tests import storages
 from tests.collect.killing import Copies, content, finished, killed
 from tests.conftest import NOW
 
@@ -103,6 +104,7 @@ def copies(postgres_dsn: str, filled: str) -> Iterator[Copies]:
         yield copies
 
 
+@storages.on("table")  # of aggregates the database makes candles by itself, and drops days in one transaction
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_after_kills_at_any_moment_one_whole_run_leaves_what_an_undisturbed_one_would(

@@ -10,9 +10,15 @@ from pathlib import Path
 import pytest
 
 from core import db
+from core.detect.selection import Funnel
+from core.queries import rates, status
 from core.runtime import JOBS
 from core.settings import Settings
 from core.status import missed_jobs
+from tests import storages
+from tests.conftest import NOW
+from tests.core.making import make_market
+from tests.core.storing import store
 from tests.hosts.hosting import clean_environment, run_command
 from tests.hosts.schedule import implemented
 
@@ -96,8 +102,32 @@ def test_the_command_tells_all_of_it_and_exits_1_while_a_job_is_missed(database_
     assert told["jobs"]["collect"]["host"] == "home"
     assert told["lag_s"]["newest_price"] is None
     assert told["tables"]["markets"]["bytes"] > 0
+    assert told["funnel"] is None
     assert told["cache"]["answers"] is False
     assert float(told["spent_usd_today"]) == 0
+
+
+async def test_the_last_runs_funnel_is_told(connection: db.Connection) -> None:
+    assert await status.last_funnel(connection) is None
+    for minutes, published in ((0, 3), (15, 4)):
+        funnel = Funnel(100, 20, 10, 5, 5, published, {"score below threshold": 10})
+        await rates.insert_funnel(connection, NOW + timedelta(minutes=minutes), funnel, NOW)
+    told = await status.last_funnel(connection)
+    assert told is not None
+    assert (told["at"], told["published"], told["dropped"]) == (
+        NOW + timedelta(minutes=15),
+        4,
+        {"score below threshold": 10},
+    )
+
+
+@storages.on(*storages.ALL)
+async def test_snapshots_count_however_they_are_stored(connection: db.Connection, pool: db.Pool) -> None:
+    await store(pool, *(make_market(f"M-{n}") for n in range(200)), now=NOW)
+    await connection.execute("ANALYZE market_snapshots")
+    told = (await status.stored(connection))["market_snapshots"]
+    assert told["rows"] == 200
+    assert told["bytes"] > 10_000
 
 
 def test_the_command_says_in_one_line_that_the_database_is_away(tmp_path: Path) -> None:

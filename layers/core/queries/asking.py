@@ -101,13 +101,17 @@ class Waiting:
         return self.platform, self.market_id
 
 
-async def insert_own(connection: Connection, now: datetime, most: int) -> int:
-    """Asks for the best of what was published at `now`, but for markets that had one within a day. Returns how many."""
+async def insert_own(connection: Connection, run: datetime, now: datetime, most: int) -> int:
+    """Asks for the best of what the run of that time published, or its workers did, but for markets that had one
+    within a day. Returns how many."""
     status = await connection.execute(
         """
         INSERT INTO analyses (platform, market_id, requested_at)
         SELECT i.platform, i.market_id, $1 FROM ai_insights i
-        WHERE i.created_at = $1 AND i.status = 'active' AND NOT EXISTS (
+        WHERE i.created_at >= $3 AND i.status = 'active' AND (i.created_at = $3 OR EXISTS (
+            SELECT FROM analysis_tasks t WHERE t.run = $3 AND t.platform = i.platform AND t.market_id = i.market_id
+            AND t.outcome = 'published')
+        ) AND NOT EXISTS (
             SELECT FROM analyses a WHERE a.platform = i.platform AND a.market_id = i.market_id
             AND a.user_id IS NULL AND a.requested_at > $1::timestamptz - interval '1 day')
         ORDER BY i.pattern_score DESC, i.id LIMIT $2
@@ -115,6 +119,7 @@ async def insert_own(connection: Connection, now: datetime, most: int) -> int:
         """,
         now,
         most,
+        run,
     )
     return int(status.split()[-1])
 

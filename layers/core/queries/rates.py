@@ -266,6 +266,35 @@ async def insert_funnel(connection: Connection, at: datetime, funnel: Funnel, de
     await connection.execute("DELETE FROM analysis_funnels WHERE at < $1", delete_before)
 
 
+async def open_funnels(connection: Connection, reason: str) -> list[datetime]:
+    """Of the runs of which `reason` stands for candidates whose end is not known yet, the oldest first."""
+    rows = await connection.fetch("SELECT at FROM analysis_funnels WHERE dropped ? $1 ORDER BY at", reason)
+    return [row["at"] for row in rows]
+
+
+async def take_open_funnel(connection: Connection, at: datetime, reason: str) -> Funnel | None:
+    """The run's, if `reason` still stands in it; until the transaction's end nobody else has it."""
+    row = await connection.fetchrow(
+        """
+        SELECT markets, detected, scored, selected, analyzed, published, dropped FROM analysis_funnels
+        WHERE at = $1 AND dropped ? $2 FOR UPDATE
+        """,
+        at,
+        reason,
+    )
+    return None if row is None else Funnel(**dict(row))
+
+
+async def update_funnel(connection: Connection, at: datetime, funnel: Funnel) -> None:
+    await connection.execute(
+        "UPDATE analysis_funnels SET analyzed = $2, published = $3, dropped = $4 WHERE at = $1",
+        at,
+        funnel.analyzed,
+        funnel.published,
+        funnel.dropped,
+    )
+
+
 async def delete_aged(
     connection: Connection, moments_before: datetime, rates_before: datetime, timeout_s: float
 ) -> dict[str, int]:

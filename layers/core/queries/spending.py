@@ -56,10 +56,11 @@ async def spent_for(connection: Connection, since: datetime, run: str) -> Spent:
     await connection.execute(f"SELECT {_WITHOUT_THE_DISK}, pg_advisory_xact_lock($1)", _ONE_AT_A_TIME)
     rows = await connection.fetch(
         """
-        SELECT part, sum(coalesce(cost_usd, reserved_usd)) AS usd,
+        SELECT part, coalesce(sum(coalesce(cost_usd, reserved_usd)) FILTER (WHERE at >= $1), 0) AS usd,
                coalesce(sum(coalesce(cost_usd, reserved_usd)) FILTER (WHERE run = $2), 0) AS run_usd,
-               sum(coalesce(prompt_tokens - cached_tokens + completion_tokens, reserved_tokens)) AS tokens
-        FROM ai_calls WHERE at >= $1 GROUP BY part
+               coalesce(sum(coalesce(prompt_tokens - cached_tokens + completion_tokens, reserved_tokens))
+                        FILTER (WHERE at >= $1), 0) AS tokens
+        FROM ai_calls WHERE at >= $1::timestamptz - interval '1 day' GROUP BY part  -- a run's workers pass midnight
         """,
         since,
         run,

@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from core.db import Connection
+from core.queries import snapshot_storage
+from core.queries.snapshot_storage import hypertable_sizes
 
 
 async def installed(connection: Connection) -> tuple[datetime, datetime | None]:
@@ -55,8 +57,18 @@ async def spent_since(connection: Connection, since: datetime) -> Decimal:
     return spent
 
 
+async def last_funnel(connection: Connection) -> dict[str, Any] | None:
+    """What became of the last analyze run's markets; the same whether it or workers analysed them."""
+    row = await connection.fetchrow("SELECT * FROM analysis_funnels ORDER BY at DESC LIMIT 1")
+    return None if row is None else dict(row)
+
+
 async def stored(connection: Connection) -> dict[str, dict[str, int]]:
-    """Rows (as last counted by VACUUM or ANALYZE) and bytes on disk of each table, the largest first."""
+    """Rows (as last counted by VACUUM or ANALYZE) and bytes on disk of each table, the largest first.
+
+    Of a hypertable those of its chunks, under the name of its view where it is an aggregate's.
+    """
+    chunked = {} if await snapshot_storage.storage(connection) == "table" else await hypertable_sizes(connection)
     rows = await connection.fetch(
         """
         SELECT relname AS name, greatest(reltuples, 0)::bigint AS rows, pg_total_relation_size(oid) AS bytes
@@ -64,4 +76,6 @@ async def stored(connection: Connection) -> dict[str, dict[str, int]]:
         ORDER BY bytes DESC, name
         """
     )
-    return {row["name"]: {"rows": row["rows"], "bytes": row["bytes"]} for row in rows}
+    sizes = {row["name"]: (row["rows"], row["bytes"]) for row in rows} | chunked
+    largest_first = sorted(sizes.items(), key=lambda size: (-size[1][1], size[0]))
+    return {name: {"rows": count, "bytes": size} for name, (count, size) in largest_first}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +18,46 @@ class Task:
     platform: Platform
     market_id: str
     detector: str
+
+
+async def insert_tasks(connection: Connection, tasks: Sequence[Task]) -> None:
+    """Before they are handed over: whoever gets one first may begin at once."""
+    await connection.executemany(
+        """
+        INSERT INTO analysis_tasks (run, platform, market_id, detector, free_at, times)
+        VALUES ($1, $2, $3, $4, now(), 0) ON CONFLICT DO NOTHING
+        """,
+        [(task.run, task.platform, task.market_id, task.detector) for task in tasks],
+    )
+
+
+async def waiting_markets(connection: Connection, since: datetime) -> set[tuple[str, str]]:
+    """(platform, market_id) of what was handed over by runs after `since` and has not ended."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT platform, market_id FROM analysis_tasks WHERE run > $1 AND ended_at IS NULL", since
+    )
+    return {(row["platform"], row["market_id"]) for row in rows}
+
+
+async def give_up_tasks(connection: Connection, run: datetime, outcome: str) -> int:
+    """Ends what the run handed over and nobody is at. Returns how many."""
+    status = await connection.execute(
+        """
+        UPDATE analysis_tasks SET ended_at = now(), outcome = $2
+        WHERE run = $1 AND ended_at IS NULL AND free_at <= now()
+        """,
+        run,
+        outcome,
+    )
+    return int(status.split()[-1])
+
+
+async def outcomes(connection: Connection, run: datetime) -> dict[str | None, int]:
+    """How many of the run's tasks came to what; None counts those that have not ended."""
+    rows = await connection.fetch(
+        "SELECT outcome, count(*) AS tasks FROM analysis_tasks WHERE run = $1 GROUP BY outcome", run
+    )
+    return {row["outcome"]: row["tasks"] for row in rows}
 
 
 async def take_task(connection: Connection, task: Task, held_s: float) -> int | None:

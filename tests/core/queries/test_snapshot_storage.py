@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -104,7 +105,7 @@ async def test_a_snapshot_of_a_dropped_day_changes_no_candle(pool: db.Pool) -> N
 async def ages(connection: db.Connection) -> dict[str, timedelta]:
     rows = await connection.fetch(
         """
-        SELECT hypertable_name || ' ' || key AS name, value::interval AS age
+        SELECT coalesce(hypertable_name, proc_name) || ' ' || key AS name, value::interval AS age
         FROM timescaledb_information.jobs, jsonb_each_text(config) WHERE job_id >= 1000
             AND key IN ('drop_after', 'start_offset', 'compress_after')
         """
@@ -116,7 +117,7 @@ async def ages(connection: db.Connection) -> dict[str, timedelta]:
 async def test_policies_follow_the_settings_and_refresh_nothing_that_was_dropped(pool: db.Pool) -> None:
     async with pool.acquire() as connection:
         usual = {
-            "market_snapshots drop_after": 8 * DAY, "market_snapshots compress_after": 7 * DAY,
+            "drop_unattended drop_after": 8 * DAY, "market_snapshots compress_after": 7 * DAY,
             "hourly_aggregate start_offset": 8 * DAY, "hourly_aggregate compress_after": 9 * DAY,
             "hourly_aggregate drop_after": 30 * DAY,
             "daily_aggregate start_offset": 8 * DAY, "daily_aggregate drop_after": 365 * DAY,
@@ -124,7 +125,7 @@ async def test_policies_follow_the_settings_and_refresh_nothing_that_was_dropped
         assert await ages(connection) == usual
         await snapshot_storage.set_ages(connection, 30, 5, 60, 400)
         assert await ages(connection) == {
-            "market_snapshots drop_after": 31 * DAY, "market_snapshots compress_after": 5 * DAY,
+            "drop_unattended drop_after": 31 * DAY, "market_snapshots compress_after": 5 * DAY,
             "hourly_aggregate start_offset": 31 * DAY, "hourly_aggregate compress_after": 32 * DAY,
             "hourly_aggregate drop_after": 60 * DAY,
             "daily_aggregate start_offset": 31 * DAY, "daily_aggregate drop_after": 400 * DAY,
@@ -151,7 +152,8 @@ async def test_the_policies_themselves_run_and_readers_see_no_difference(pool: d
         await snapshot_storage.set_ages(connection, 14, 7, 30, 365)
         told = [await candles.told(connection, view) for view in ("candles_hourly", "candles_daily")]
         jobs = await connection.fetch(
-            "SELECT job_id FROM timescaledb_information.jobs WHERE job_id >= 1000 AND hypertable_name IS NOT NULL "
+            "SELECT job_id FROM timescaledb_information.jobs "
+            "WHERE job_id >= 1000 AND (hypertable_name IS NOT NULL OR proc_name = 'drop_unattended') "
             "ORDER BY proc_name <> 'policy_refresh_continuous_aggregate', job_id"
         )
         for job in jobs:
@@ -168,4 +170,35 @@ async def test_the_policies_themselves_run_and_readers_see_no_difference(pool: d
             assert await snapshot_storage.drop_snapshots(connection, until, 10) == 4 * 24
         for job in jobs:
             await connection.execute(f"CALL run_job({job['job_id']})")
+        assert [await candles.told(connection, view) for view in ("candles_hourly", "candles_daily")] == told
+
+
+@storages.on("aggregates")
+async def test_a_late_snapshot_of_a_day_that_the_database_dropped_costs_no_other_its_candles(
+    pool: db.Pool,
+) -> None:
+    """While upkeep does not run."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    async with pool.acquire() as connection:
+        await candles.clear(connection)
+        await connection.execute(
+            """
+            INSERT INTO market_snapshots (time, platform, market_id, price, volume)
+            SELECT $1::timestamptz - make_interval(hours => h), platform, market_id, (h % 7) / 10.0, (1000 - h) / 2
+            FROM generate_series(1, 14 * 24) h CROSS JOIN markets
+            """,
+            today,
+        )
+        await storages.aggregate(pool, "aggregates", today - 15 * DAY, today)
+        told = [await candles.told(connection, view) for view in ("candles_hourly", "candles_daily")]
+        await snapshot_storage.set_ages(connection, 4, 7, 30, 365)
+        retention = await connection.fetchval(
+            "SELECT job_id FROM timescaledb_information.jobs WHERE proc_name = 'drop_unattended'"
+        )
+        await connection.execute(f"CALL run_job({retention})")
+        oldest = await connection.fetchval("SELECT min(time) FROM market_snapshots")
+        assert oldest == today - 5 * DAY
+        late = Snapshot("B", today - 10 * DAY + timedelta(minutes=30), Decimal("0.9"), None)
+        await candles.insert(connection, [late])
+        await connection.execute("CALL refresh_late(0, '{}')")
         assert [await candles.told(connection, view) for view in ("candles_hourly", "candles_daily")] == told
