@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bench.martingales import clean, shown
-from bench.recall import JUDGED, NOW, PLANTS, recall, scores, seeds
+from bench.plants import NOW, PLANTS
+from bench.recall import JUDGED, recall, scores, seeds
 from core.detect.detectors import MIN_HOURS, detect, signals
 from core.detect.history import History
 from core.detect.hours import Quarters
