@@ -262,6 +262,19 @@ class Past:
         wider = self.spread - np.exp(self.spread_logs[2])
         return np.maximum(np.nan_to_num(wider, nan=0.0), 0)
 
+    def wider_squares(self, at: npt.NDArray[np.intp]) -> Singles:
+        """(n,) by how much the squares of the spreads at the two ends of the last hour's quarter `at` (n, 1) exceed the
+        usual ones; 0 where none was told."""
+        quarters = self.history.quarters
+        if quarters is None or self.history.spread is None:
+            return np.zeros(len(self), dtype=np.float32)
+        told = np.column_stack([self.history.spread[self.rows, -2], quarters.spread[self.rows]])
+        usual = np.exp(self.spread_logs[2])[:, None]
+        wider = np.square(told) - np.square(usual)
+        ends = np.take_along_axis(np.where(np.isfinite(wider), wider, np.float32(0)), np.hstack([at, at + 1]), axis=1)
+        found: Singles = np.maximum(ends.sum(axis=1), 0)
+        return found
+
     @cached_property
     def hours_left(self) -> Singles:
         """(n,) NaN where unknown or over."""

@@ -9,9 +9,10 @@ from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 from core.detect.volumes import none
 
-VOLATILITY = Null(0.95, 2.2, 3.4, 4.6, 5.9)
+VOLATILITY = Null(0.95, 2.0, 3.45, 4.85, 6.1)
 COARSE_VOLATILITY = Null(1.15, 2.0, 2.66, 3.1, 3.55)
 SPREAD = Null(0.4, 2.4, 3.6, 4.8, 6.0)
+_MOST = 9  # times its usual variance that an hour counts for
 _LEAST_NOISE = 0.15  # of log spread: a book of whole cents goes from one cent to two
 _MIN_WIDER = 0.01
 _LEAST_RATIO = 1.7
@@ -34,7 +35,7 @@ def volatility_regime(past: Past) -> Signal:
     own = np.fmax(week, _day_before(past, week)) * np.square(past.nearness)
     hours = past.variation[:, -JUDGED:]
     known = np.isfinite(hours).all(axis=1)
-    rest = np.minimum(hours, 6 * own[:, None]).sum(axis=1) - np.minimum(hours.max(axis=1), 6 * own)
+    rest = np.minimum(hours, _MOST * own[:, None]).sum(axis=1) - np.minimum(hours.max(axis=1), _MOST * own)
     steps = (JUDGED - 1) * (QUARTERS if fine else 1)
     ratio = rest / ((JUDGED - 1) * own)
     spread = (2 / (9 * steps)) ** 0.5

@@ -14,7 +14,7 @@ LEVEL = 8  # hours that tell how much a market trades these days
 _LEAST_NOISE = 0.15  # of log volume: below it a market that trades like clockwork would call every trade unusual
 SPIKE = Null(1.75, 2.65, 3.3, 3.95, 4.65)
 QUIET_SPIKE = SPIKE
-LOUD_MOVE = Null(2.3, 3.05, 3.85, 4.75, 6.0)
+LOUD_MOVE = Null(2.2, 2.9, 3.6, 4.3, 5.3)
 HOURLY_LOUD_MOVE = Null(2.2, 2.9, 3.7, 4.5, 5.6)
 
 
