@@ -9,9 +9,9 @@ from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 from core.detect.volumes import none
 
-VOLATILITY = Null(0.95, 2.0, 3.45, 4.85, 6.1)
+VOLATILITY = Null(0.95, 2.0, 3.45, 4.85, 6.2)
 COARSE_VOLATILITY = Null(1.15, 2.0, 2.66, 3.1, 3.55)
-SPREAD = Null(0.4, 2.4, 3.6, 4.8, 6.0)
+SPREAD = Null(0.4, 2.4, 3.6, 4.8, 6.4)
 _MOST = 9  # times its usual variance that an hour counts for
 _LEAST_NOISE = 0.15  # of log spread: a book of whole cents goes from one cent to two
 _MIN_WIDER = 0.01
