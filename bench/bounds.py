@@ -25,7 +25,7 @@ BOUNCE = 0.3  # of the half spread, as bench.martingales has it
 _BACK = 48  # quarter-hours before the plant that a test may look at
 _UNSEEN = 1e6  # the variance of what was not told
 _NORMAL = NormalDist()
-_PRICES = ("price_jump", "price_drift", "momentum", "reversal", "convergence")
+_PRICES = ("price_jump", "price_without_volume", "price_drift", "momentum", "reversal", "convergence")
 
 
 def at_best(name: str, planted: Planted) -> tuple[float, float]:
@@ -35,8 +35,6 @@ def at_best(name: str, planted: Planted) -> tuple[float, float]:
     if name in ("volume_spike", "volume_without_price"):
         both = _of_volumes(planted)
         return both, both
-    if name == "price_without_volume":
-        return _of_prices(planted)
     if name == "volatility_regime":
         return _of_variances(planted)
     if name == "spread_collapse":
@@ -144,12 +142,12 @@ def _of_variances(planted: Planted) -> tuple[float, float]:
     by Wilson and Hilferty 1931, with as many degrees of freedom as the weights leave."""
     rows, count = planted.rows, 6 * QUARTERS
     steps = np.diff((planted.latent.odds - planted.clean.odds)[rows, NOW - count : NOW + 1].astype(float), axis=1)
-    more = np.square(steps).mean()  # as a share of each market's own below
     quarter = np.square(planted.clean.noise[rows].astype(float)) / QUARTERS
     share = np.square(steps).mean(axis=1) / quarter
+    if not share.any():
+        return 0.0, 0.0
     waves = 2 - 2 * np.cos(math.pi * np.arange(1, count + 1) / (count + 1))
     level = bar(1 - 1 / count, sides=1)
-    del more
     return tuple(
         _found_of_squares(quarter[:, None] + np.outer(noise, waves), (share * quarter)[:, None], level)
         for noise in (np.zeros(len(rows)), np.square(_shown_noise(planted)))

@@ -1,4 +1,4 @@
-"""`python -m bench.world [seed markets]`: what is found of the jumps and spikes planted in a generated world.
+"""`python -m bench.world [seed markets]`: what is found of what is planted in a generated world.
 
 The sizes are the truth file's grades: of a jump in hourly noises of the walk behind the price, of a spike in the noise
 of a quarter-hour's log volume. Anomalies of markets that are quoted on both sides and at 5 to 95 cents, by grade.
@@ -16,6 +16,7 @@ import numpy as np
 
 from bench.martingales import A_DAY, HOURS, QUARTERS, Floats, told
 from bench.recall import JUDGED, THRESHOLD, seeds
+from bench.world_together import found_together
 from core.detect.detectors import signals
 from core.detect.history import History
 from local.world import GeneratedWorld
@@ -24,6 +25,7 @@ from local.world_families import SLOT_S
 
 START = datetime(2026, 11, 14, tzinfo=UTC)
 _BEFORE = QUARTERS * (HOURS + 1)
+_TOGETHER = 400  # markets: each is listed and read 96 times
 
 
 def recall(seed: int, markets: int) -> dict[str, dict[float, list[bool]]]:
@@ -95,7 +97,14 @@ def main(arguments: list[str]) -> None:
     seed = int(arguments[0]) if arguments else next(seeds(JUDGED)) % 2**31
     for kind, grades in recall(seed, int(arguments[1]) if arguments else 4_000).items():
         curve = "  ".join(f"{grade:g}: {np.mean(hits):.2f} ({len(hits)})" for grade, hits in sorted(grades.items()))
-        print(f"{kind:14}", curve)
+        print(f"{kind:20}", curve)
+    told, alarms, days = found_together(seed, _TOGETHER, START)
+    for name, sizes in told.items():
+        print(
+            f"{name:20}",
+            "  ".join(f"{size}c: {np.mean(hits):.2f} ({len(hits)})" for size, hits in sorted(sizes.items())),
+        )
+    print(f"not planted, in {days:,} market-days:", alarms)
 
 
 if __name__ == "__main__":
