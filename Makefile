@@ -8,7 +8,7 @@ export SAM_CLI_TELEMETRY = 0
 .PHONY: demo run smoke rates replay costs reset test check package bench match-report lock help
 help:
 	@echo "make demo · run · smoke [WORLD=dir] · rates · test · check · package · bench [ONLY=name]"
-	@echo "     replay ID=insight [AGAIN=1] · costs [DAYS=7], of DATABASE_URL"
+	@echo "     replay ID=insight|opportunity|day [AGAIN=1] · costs [DAYS=7], of DATABASE_URL"
 	@echo "     match-report PAIRS=file.csv · reset · lock"
 
 $(BIN)/uv: requirements/uv.txt
@@ -52,7 +52,8 @@ reset: .venv/.local
 	@$(BIN)/python -m local.kit reset
 
 test: .venv/.dev $(if $(MODEL),.venv/.model)
-	@$(BIN)/pytest $(if $(LONG),,-m "not week")
+	@$(BIN)/pytest -m "not week"
+	$(if $(LONG),@$(BIN)/pytest -m week)
 
 check: .venv/.dev
 	@$(BIN)/ruff format --check .

@@ -25,6 +25,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from local.groq_analyst import analyse, argue, content_text
+from local.groq_bundles import explain_bundle
+from local.groq_days import write_digest
 from local.groq_schema import is_valid, minimal_instance, schema_fault
 from local.upstash import serve
 
@@ -334,6 +336,12 @@ def compose(body: Json) -> str | None:
     except RecursionError:
         return None
     properties = schema.get("properties", {})
+    for about, names in (
+        (explain_bundle, {"execution_steps", "settlement_risk"}),
+        (write_digest, {"market_sentiment"}),
+    ):
+        if isinstance(instance, dict) and names <= properties.keys() and (said := about(body["messages"])) is not None:
+            instance |= said
     if isinstance(instance, dict) and {"argument", "points"} == properties.keys():
         instance |= argue(body["messages"])
     if isinstance(instance, dict) and {"recommendation", "one_liner", "suggested_position"} <= properties.keys():

@@ -81,6 +81,23 @@ _FAMILY_WORDS: tuple[tuple[Family, tuple[str, ...]], ...] = (
 )
 
 
+def evidence_in(messages: Sequence[Json]) -> Json | None:
+    """What the last user message with evidence lines holds between them; None if missing, broken or twofold.
+
+    After it only faults of an answer may have been told.
+    """
+    users = [message for message in messages if message.get("role") == "user"]
+    found = [blocks for message in users if (blocks := _BLOCK.findall(content_text(message)))]
+    blocks = found[-1] if found else []
+    if len(blocks) != 1:
+        return None
+    try:
+        raw = json.loads(blocks[0])
+    except (ValueError, RecursionError):
+        return None
+    return raw if isinstance(raw, dict) and raw else None
+
+
 class Evidence:
     """The facts of a prompt, and a record of those which the answer used."""
 
@@ -104,20 +121,8 @@ class Evidence:
 
     @classmethod
     def parse(cls, messages: Sequence[Json]) -> "Evidence | None":
-        """What the last user message with evidence lines holds between them; None if missing, broken or twofold.
-
-        After it only faults of an answer may have been told.
-        """
-        users = [message for message in messages if message.get("role") == "user"]
-        found = [blocks for message in users if (blocks := _BLOCK.findall(content_text(message)))]
-        blocks = found[-1] if found else []
-        if len(blocks) != 1:
-            return None
-        try:
-            raw = json.loads(blocks[0])
-        except (ValueError, RecursionError):
-            return None
-        return cls(raw) if isinstance(raw, dict) and raw else None
+        raw = evidence_in(messages)
+        return None if raw is None else cls(raw)
 
     @property
     def family(self) -> Family:

@@ -18,7 +18,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,10 +89,13 @@ def locked(directory: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def start(data_dir: Path, *, durable: bool = True) -> str:
+def start(
+    data_dir: Path, *, durable: bool = True, programs: Path | None = None, more: Mapping[str, str] | None = None
+) -> str:
     """The DSN of the running server of `data_dir`, which is created, re-attached or restarted as needed.
 
-    With `durable=False` a power cut may lose data: for tests only.
+    With `durable=False` a power cut may lose data: for tests only. `programs` is the folder of another PostgreSQL's
+    programs than the package's, `more` what its configuration has beside ours.
     """
     data_dir = data_dir.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -101,13 +104,14 @@ def start(data_dir: Path, *, durable: bool = True) -> str:
         account = _account(cluster)
         if account.switch:
             cluster = _reachable_cluster(data_dir, cluster, account)
-        programs = _reachable_programs(data_dir, account)
+        programs = programs or _reachable_programs(data_dir, account)
         if not (cluster / "global" / "pg_control").exists():
             _create_cluster(cluster, programs, account, lock)
         sockets = _socket_dir(cluster, account)
         if not _is_serving(cluster, sockets):
             _stop_processes(cluster)
-            _launch(cluster, programs, sockets, account, durable=durable)
+            settings = _SETTINGS | ({} if durable else _NOT_DURABLE) | dict(more or {})
+            _launch(cluster, programs, sockets, account, settings)
         return _dsn(sockets)
 
 
@@ -324,15 +328,14 @@ def _says_ready(cluster: Path) -> bool:
     return False
 
 
-def _launch(cluster: Path, programs: Path, sockets: Path, account: _Account, *, durable: bool) -> None:
+def _launch(cluster: Path, programs: Path, sockets: Path, account: _Account, settings: dict[str, str]) -> None:
     (cluster / "postmaster.pid").unlink(missing_ok=True)  # nobody of this cluster lives: a reused pid must not stop us
     for stale in (sockets / _SOCKET_NAME, sockets / f"{_SOCKET_NAME}.lock"):
         stale.unlink(missing_ok=True)
     log = cluster / "server.log"
     if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
         log.unlink()
-    settings = _SETTINGS | ({} if durable else _NOT_DURABLE)
-    settings["unix_socket_directories"] = '"' + str(sockets).replace('"', '""') + '"'
+    settings = settings | {"unix_socket_directories": '"' + str(sockets).replace('"', '""') + '"'}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     # A shell in between makes the server nobody's child: no zombie is left to us when it dies.
     detach = ["/bin/sh", "-c", '"$@" >>server.log 2>&1 </dev/null &', "sh"]

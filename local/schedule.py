@@ -15,7 +15,16 @@ from core.runtime import JOBS
 from local.kit import Command, CommandFailed, Kit
 from local.terminal import fail, say
 
-BUILT = ("collect", "settle", "upkeep", "analyze", "requests", "digest", "base-rates")  # reconciling needs a sale
+BUILT = (
+    "collect",
+    "settle",
+    "upkeep",
+    "analyze",
+    "requests",
+    "digest",
+    "base-rates",
+    "grade",
+)  # reconciling needs a sale
 PROGRESS_EVERY_S = 20.0
 MOST_READ = 1_000_000
 ORDER = {name: number for number, name in enumerate(JOBS)}

@@ -66,11 +66,11 @@ def one_pass(kit: Kit, world: str) -> dict[str, Any]:
     with step("detect and analyze"):
         analyze = kit.job("analyze", analyzed.environment())
     with step("digest"):
-        kit.job("digest", standing(one_oclock).environment())
+        digest = kit.job("digest", standing(one_oclock).environment())
     with step("serve"):
         served = serve(kit, standing(one_oclock + timedelta(minutes=1)))
     inventory = httpx.get(f"{address}/control/inventory", timeout=10).json()
-    return make_account(collect, backfill, analyze, served, inventory)
+    return make_account(collect, backfill, analyze, digest, served, inventory)
 
 
 def last_digest_time(now: datetime) -> datetime:
@@ -102,13 +102,14 @@ def make_account(
     collect: dict[str, Any],
     backfill: dict[str, Any],
     analyze: dict[str, Any],
+    digest: dict[str, Any],
     served: dict[str, int],
     inventory: dict[str, Any],
 ) -> dict[str, Any]:
     venues = ("kalshi", "polymarket")
     failed = [f"{venue}: {collect[venue]['error']}" for venue in venues if "error" in collect[venue]]
     failed += [f"backfill of {venue}: {backfill[venue]['error']}" for venue in venues if "error" in backfill[venue]]
-    failed += [f"analyst: {analyze['insights']['error']}"] if "error" in analyze["insights"] else []
+    failed += [f"analyst: {analyze[of]['error']}" for of in ("insights", "bundles") if "error" in analyze[of]]
     if failed:
         raise KitError("; ".join(failed))
     skipped: Counter[str] = Counter()
@@ -120,6 +121,8 @@ def make_account(
         notes["insights"] = str(analyze["insights"].get("note") or analyze["insights"].get("not_published"))
     if not analyze["arbitrage"]["published"]:
         notes["arbitrage"] = f"pairs {analyze['pairs']}, not shown {analyze['arbitrage']['not_shown']}"
+    if without_ai := digest.get("without_ai"):
+        notes["digest"] = f"written by rules: {without_ai}"
     return {
         "markets": {venue: collect[venue]["markets"] for venue in venues},
         "rows_skipped": dict(skipped),
@@ -127,7 +130,10 @@ def make_account(
         "patterns": analyze["patterns"],
         "insights": analyze["insights"]["published"],
         "arbitrage": analyze["arbitrage"]["published"],
+        "arbitrage_analysed": analyze["bundles"]["analysed"],
+        "digest_by": digest["by"],
         "served": served,
+        "arbitrage_not_analysed": analyze["bundles"].get("not_analysed", {}),
         "withheld": analyze["insights"].get("not_published", {}),
         "unusable_fields": {venue: collect[venue]["doubts"] for venue in venues},
         "world": inventory,

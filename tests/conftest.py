@@ -29,6 +29,7 @@ from core.cache import make_cache
 from core.runtime import JOBS, Run
 from core.settings import AnalyzeSettings, Settings
 from local import postgres, valkey
+from tests import storages
 
 pytest_plugins = ["tests.stripe_account"]
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        postgres.remove(servers() / "postgres")
+        for storage in storages.ALL:
+            postgres.remove(servers() / storage)
         shutil.rmtree(servers(), ignore_errors=True)
 
 
@@ -57,23 +59,31 @@ def servers() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_dsn() -> str:
-    """One server for all workers; starting it twice gives the same one."""
-    return postgres.start(servers() / "postgres", durable=False)
+def storage(request: pytest.FixtureRequest) -> storages.Storage:
+    """Which server a test runs on; one that chooses is marked by `storages.on`."""
+    chosen: storages.Storage = getattr(request, "param", storages.CHOSEN)
+    return chosen
 
 
 @pytest.fixture(scope="session")
-def template(postgres_dsn: str) -> str:
+def postgres_dsn(storage: storages.Storage) -> str:
+    """One server for all workers; starting it twice gives the same one."""
+    return storages.start(servers(), storage)
+
+
+@pytest.fixture(scope="session")
+def template(postgres_dsn: str, storage: storages.Storage) -> str:
     """The name of a migrated database to copy, made once for each state of the migrations."""
     revisions = sorted((ROOT / "sql" / "versions").glob("*.py"))
     state = hashlib.blake2b(b"".join(path.read_bytes() for path in revisions), digest_size=6).hexdigest()
     name = f"template_{state}"
-    with FileLock(servers() / "template.lock"):
+    with FileLock(servers() / f"{storage}.lock"):
         with psycopg.connect(postgres_dsn) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         if not known:
             draft = f"draft_{uuid4().hex[:8]}"
             url = postgres.create_database(postgres_dsn, draft)
+            storages.prepare(url, storage)
             migrate(url)
             with psycopg.connect(postgres_dsn, autocommit=True) as connection:
                 connection.execute(f"ALTER DATABASE {draft} RENAME TO {name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,13 +17,14 @@ from core.agent.groq import Analyst, Messages, Reply, open_analyst
 from core.agent.repair import repaired
 from core.errors import AnalystBusy, AnalystUnavailable, AnswerRejected, BudgetSpent
 from core.queries import spending
-from core.queries.spending import Outcome, Part, Spent, Wanted
+from core.queries.spending import Minute, Outcome, Part, Spent, Wanted
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 
 A = TypeVar("A", bound=BaseModel)
 
 NOT_GROUNDED, NO_ANSWER = "not grounded", "no valid answer"
+_LOOK_AGAIN_S = 1.0  # at what other processes have used of a minute's limits
 _STORING_S = 15.0  # what a run has left for its end when its last call has ended
 
 
@@ -74,12 +75,12 @@ class Judged(Generic[A]):
 
 
 class Calls:
-    """One model's calls of one run, for one part of the budget."""
+    """One model's calls of one run, for one part of the budget. `name`: the run whose budget it is; by default this."""
 
-    def __init__(self, run: Run[AnalyzeSettings], analyst: Analyst, part: Part) -> None:
+    def __init__(self, run: Run[AnalyzeSettings], analyst: Analyst, part: Part, name: str | None = None) -> None:
         self.model = analyst.model
         self._run, self._analyst, self._part = run, analyst, part
-        self._name = f"{run.job.name} {run.now.isoformat()}"
+        self._name = name or name_of(run.job.name, run.now)
         self._freed = asyncio.Condition()
         self._under_way = 0
         self._pending: list[_Pending] = []
@@ -141,7 +142,10 @@ class Calls:
         return _Attempt(None if found else reply.answer, reply.said, NOT_GROUNDED if found else "", found)
 
     async def _reserve(self, usd: Decimal, tokens: int, subject: Subject) -> str:
-        """What is under way here may turn out cheaper than reserved: with it the budget is not known to be spent."""
+        """What is under way here may turn out cheaper than reserved: with it the budget is not known to be spent.
+
+        A minute's limits are waited for, as long as there is time. Raises BudgetSpent, AnalystBusy.
+        """
         run, midnight = self._run, self._run.now.replace(hour=0, minute=0, second=0, microsecond=0)
         wanted = Wanted(
             run.now,
@@ -159,25 +163,46 @@ class Calls:
         self._pending.append(mine)
         async with self._freed:
             # Those that came while another's transaction was under way are reserved together, in the next one.
-            while mine.call_id is None:
-                await self._reserve_pending(midnight)
+            try:
+                while mine.call_id is None:
+                    await self._reserve_pending(midnight)
+                    if mine.call_id is None:
+                        await self._wait_for_room(mine)
+            finally:
                 if mine.call_id is None:
-                    if self._under_way == 0:
-                        self._pending.remove(mine)
-                        raise BudgetSpent(mine.refused)
-                    await self._freed.wait()
+                    self._pending.remove(mine)
+                    self._freed.notify_all()  # one of them may be the first now
         return mine.call_id
+
+    async def _wait_for_room(self, mine: _Pending) -> None:
+        """The first of those that wait looks what other processes have left of the minute; the others follow it."""
+        if mine.refused:
+            if self._under_way == 0:
+                raise BudgetSpent(mine.refused)
+            await self._freed.wait()
+            return
+        leave_by = self._analyst.leave_by
+        if leave_by is not None and time.monotonic() + _LOOK_AGAIN_S > leave_by:
+            raise AnalystBusy("the limits of a minute, which all processes share, are used up", 60.0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AGAIN_S if self._pending[0] is mine else 5 * _LOOK_AGAIN_S):
+                await self._freed.wait()
 
     async def _reserve_pending(self, midnight: datetime) -> None:
         reserved = []
         async with self._run.transaction() as connection:
+            settings = self._run.settings
             spent = await spending.spent_for(connection, midnight, self._name)
+            minute = await spending.minute_of(connection, self.model, settings.ai_timeout_s)
             for one in self._pending:
                 wanted = one.wanted
-                one.refused = refusal(self._run.settings, self._part, spent, wanted.usd, wanted.tokens) or ""
-                if not one.refused:
-                    reserved.append((one, await spending.insert_call(connection, wanted)))
-                    spent = spent.plus(wanted)
+                one.refused = refusal(settings, self._part, spent, wanted.usd, wanted.tokens) or ""
+                if one.refused:
+                    continue
+                if not has_room(settings, minute, wanted.tokens):
+                    break  # who comes first goes first: a large call is not starved by small ones
+                reserved.append((one, await spending.insert_call(connection, wanted)))
+                spent, minute = spent.plus(wanted), minute.plus(wanted)
         for one, call_id in reserved:
             one.call_id = call_id
             self._pending.remove(one)
@@ -241,13 +266,28 @@ def refusal(settings: AnalyzeSettings, part: Part, spent: Spent, usd: Decimal, t
         return "the deep analyses' share of the daily budget is spent"
     if spent.run_usd + usd > Decimal(str(settings.ai_budget_usd_per_run)):
         return "the run's budget is spent"
+    if settings.ai_tokens_per_minute and tokens > settings.ai_tokens_per_minute:
+        return "AI_TOKENS_PER_MINUTE is less than one call may use"
     if settings.ai_tokens_per_day and spent.tokens + tokens > settings.ai_tokens_per_day:
         return "the day's tokens are used up"
     return None
 
 
+def has_room(settings: AnalyzeSettings, minute: Minute, tokens: int) -> bool:
+    """Whether one more call of so many tokens keeps within the limits of a minute."""
+    calls, most = settings.ai_requests_per_minute, settings.ai_tokens_per_minute
+    return (not calls or minute.calls < calls) and (not most or minute.tokens + tokens <= most)
+
+
+def name_of(job: str, at: datetime) -> str:
+    """Whose budget of a run a call counts against."""
+    return f"{job} {at.isoformat()}"
+
+
 @asynccontextmanager
-async def open_calls(run: Run[AnalyzeSettings], part: Part, model: str | None = None) -> AsyncIterator[Calls]:
+async def open_calls(
+    run: Run[AnalyzeSettings], part: Part, model: str | None = None, name: str | None = None
+) -> AsyncIterator[Calls]:
     """Raises ConfigError, and AnalystBusy while the service wants to be left alone since an earlier run."""
     until = run.until
     if until is None and run.job.deadline_s is not None:
@@ -258,4 +298,4 @@ async def open_calls(run: Run[AnalyzeSettings], part: Part, model: str | None = 
         if pause is not None:
             wait_s = (pause[0] - run.now).total_seconds()
             raise AnalystBusy(f"left alone until {pause[0]:%Y-%m-%d %H:%M:%S} UTC: {pause[1]}", wait_s)
-        yield Calls(run, analyst, part)
+        yield Calls(run, analyst, part, name)

@@ -1,4 +1,5 @@
-"""`python -m analyze.costs [--days N]`: what calls to the analyst cost, by day, part and model.
+"""`python -m analyze.costs [--days N]`: what calls to the analyst cost, by day, part and model, and what its
+numbers proved to be worth.
 
 Exit 0 told, 1 the database is away, 2 misconfigured.
 """
@@ -15,7 +16,7 @@ from typing import Any
 
 from core import db
 from core.errors import OddWonsError
-from core.queries import spending
+from core.queries import grading, spending
 from core.runtime import configured, make_clock
 from core.settings import AnalyzeSettings
 
@@ -35,6 +36,31 @@ def report(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def worth(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Of each model how often it repeats the price, and what its number has proved, as last graded; "" before that."""
+    return "".join(map(_worth, rows))
+
+
+def _worth(row: Mapping[str, Any]) -> str:
+    spoke = row["published"] - row["silent"]
+    share = f" ({row['parroted'] / spoke:.0%})" if spoke else ""
+    proof = f"{row['events']} events settled, weight {row['weight']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+    lines = [
+        f"{row['model']}: {row['parroted']} of {spoke} numbers repeat the market's price{share}, "
+        f"{row['silent']} insights without a number",
+        f"  {'calibrated' if row['proved'] else 'unproven'}: {proof}",
+    ]
+    if row["brier_served"] is not None:
+        lines.append(
+            f"  Brier: price {row['brier_price']:.4f}, model {row['brier_raw']:.4f}, served {row['brier_served']:.4f}"
+        )
+    for kind, words in (("held", "held to settlement"), ("sold", "sold when they expired")):
+        if row[kind]:
+            won, cents = row[f"{kind}_won"], row[f"{kind}_cents"]
+            lines.append(f"  {row[kind]} positions {words}: {won} earned, {cents:+.1f} cents each after fees")
+    return "\n".join(lines) + "\n"
+
+
 def _cells(row: Mapping[str, Any]) -> list[str]:
     names = ("day", "part", "model", "calls", "published", "withheld", "failed")
     tokens = ("prompt_tokens", "cached_tokens", "completion_tokens")
@@ -47,7 +73,8 @@ async def costs(settings: AnalyzeSettings, days: int, now: datetime) -> str:
     pool = await db.make_pool(settings)
     try:
         async with db.acquire(pool, settings.database_connect_timeout_s) as connection:
-            return report(await spending.costs(connection, since, now + timedelta(days=1)))
+            spent = await spending.costs(connection, since, now + timedelta(days=1))
+            return report(spent) + worth(await grading.calibration_report(connection, now))
     finally:
         await pool.close()
 

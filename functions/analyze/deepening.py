@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from analyze.calls import Bill, Calls, Judged, Subject
-from analyze.publishing import UNCALIBRATED, fingerprint, inputs_of
+from analyze.publishing import fingerprint, inputs_of
 from core.agent import deep
 from core.agent.answers import OpportunityAnswer
+from core.agent.confidence import Numbers, numbers_of
 from core.agent.deep import CaseAnswer, Side
 from core.agent.evidence import Candidate, Evidence, gather, pack
 from core.agent.grounding import faults
@@ -58,7 +60,11 @@ async def deepen(calls: Calls, candidate: Candidate, question: str | None, now: 
     inputs = inputs_of(candidate, messages, now)
     if verdict.answer is None:
         return Deepened(None, bill, inputs, verdict.reason, f"judge: {verdict.detail}")
-    return Deepened(_result(verdict.answer, bull.answer, bear.answer, evidence, bill, now), bill, inputs)
+    # Nobody grades deep analyses yet: what they say of a probability is unproven.
+    numbers = numbers_of(verdict.answer, candidate, None, None, now)
+    shown = _result(verdict.answer, numbers, bull.answer, bear.answer, evidence, bill, now)
+    raw = {"win_probability": verdict.answer.win_probability, "confidence_score": verdict.answer.confidence_score}
+    return Deepened(shown, bill, inputs | {"raw": raw})
 
 
 async def _both(case: Callable[[Side], Coroutine[Any, Any, Judged[CaseAnswer]]]) -> list[Judged[CaseAnswer]]:
@@ -71,14 +77,22 @@ async def _both(case: Callable[[Side], Coroutine[Any, Any, Judged[CaseAnswer]]])
 
 
 def _result(
-    answer: OpportunityAnswer, bull: CaseAnswer, bear: CaseAnswer, evidence: Evidence, bill: Bill, now: datetime
+    answer: OpportunityAnswer,
+    numbers: Numbers,
+    bull: CaseAnswer,
+    bear: CaseAnswer,
+    evidence: Evidence,
+    bill: Bill,
+    now: datetime,
 ) -> dict[str, Any]:
     edge = evidence.net_edge_cents
     return answer.model_dump(exclude=set(answer.texts())) | {
         **answer.texts(),
-        "win_probability": None,  # until outcomes calibrate it
-        "confidence_basis": UNCALIBRATED,
-        "net_edge_cents": None if edge is None else float(edge),
+        "confidence_score": _float(numbers.confidence_score),
+        "confidence_basis": numbers.confidence_basis,
+        "win_probability": _float(numbers.win_probability),
+        "win_probability_basis": numbers.win_probability_basis,
+        "net_edge_cents": _float(edge),
         "bull_case": bull.shown(),
         "bear_case": bear.shown(),
         "evidence": evidence.as_json(),
@@ -86,3 +100,7 @@ def _result(
         "model": bill.model,
         "prompt_version": deep.VERSION,
     }
+
+
+def _float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)

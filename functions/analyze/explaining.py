@@ -18,23 +18,27 @@ from analyze.calls import Bill, Calls, Judged, Subject, open_calls
 from analyze.publishing import fingerprint, inputs_of, make_insight, store_prompt
 from core.agent import prompt
 from core.agent.answers import OpportunityAnswer
+from core.agent.calibration import Calibration
+from core.agent.confidence import numbers_of
 from core.agent.evidence import Candidate, Evidence, Other, gather, pack
 from core.agent.grounding import faults
 from core.arbitrage.fees import taker_fee_usd
+from core.detect.longshots import SettledRates
 from core.detect.rates import Rate
 from core.detect.selection import Key
 from core.errors import AnalystUnavailable, BudgetSpent, ConfigError
 from core.models import Book, OpenMarket, Pattern, Platform
-from core.queries import analyzing, arbitrage, books, spending
+from core.queries import analyzing, arbitrage, books, grading, spending
+from core.queries.settled_rates import latest_settled_rates
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 
 log = logging.getLogger(__name__)
 
-_LEFT = "left for the next run"
+LEFT = "left for the next run"
 _CLOSED = "its market has closed"
 _KNOWN = "the same evidence was analysed before"
-_ALIVE = "another insight is alive"
+ALIVE = "another insight is alive"
 
 
 async def explain(
@@ -51,10 +55,10 @@ async def explain(
         async with open_calls(run, "insights") as calls:
             if not selected:
                 return {"published": 0, "note": "nothing was selected"}
-            return await _explain_all(run, calls, await candidates_of(run, selected, markets, fair, rates))
+            return await explain_all(run, calls, await candidates_of(run, selected, markets, fair, rates))
     except (ConfigError, AnalystUnavailable) as error:
         log.error("analyst unavailable", extra={"error": str(error)})
-        return {"published": 0, "not_published": {_LEFT: len(selected)}, "error": str(error)}
+        return {"published": 0, "not_published": {LEFT: len(selected)}, "error": str(error)}
 
 
 def outdated(
@@ -93,14 +97,18 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What was said of the same evidence before: answers (with their model) that were published, or withheld."""
+    """What was said of the same evidence before: answers (with their model) that were published, or withheld. And by
+    what the numbers of an answer are judged: what became of each model's, and of such prices."""
 
     published: Mapping[int, tuple[Mapping[str, Any], str]]
     withheld: AbstractSet[int]
     prompt_digest: int
+    calibrations: Mapping[str, Calibration]
+    settled: SettledRates | None
 
 
-async def _explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Sequence[Candidate]) -> dict[str, Any]:
+async def explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Sequence[Candidate]) -> dict[str, Any]:
+    """Counts of what became of each. There is at least one."""
     asked = [_asked(candidate, run.now) for candidate in candidates]
     async with run.transaction() as connection:
         digests = [one.subject.evidence_digest for one in asked]
@@ -108,6 +116,8 @@ async def _explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Sequ
             await spending.answers_before(connection, prompt.VERSION, digests),
             await spending.withheld_before(connection, calls.model, prompt.VERSION, digests),
             await store_prompt(connection, asked[0].messages, prompt.VERSION, run.now),
+            await grading.calibrations(connection, run.now),
+            await latest_settled_rates(connection, run.now),
         )
     room = asyncio.Semaphore(run.settings.ai_concurrency)
     outcomes: Counter[str] = Counter()
@@ -121,8 +131,8 @@ async def _explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Sequ
                 stop.append((str(error), None))
                 outcomes[str(error)] += 1
             except AnalystUnavailable as error:
-                stop.append((_LEFT, str(error)))
-                outcomes[_LEFT] += 1
+                stop.append((LEFT, str(error)))
+                outcomes[LEFT] += 1
 
     # All of them end before the first failure is told: none may go on without the analyst and the pool.
     ended = await asyncio.gather(*(one(each) for each in asked), return_exceptions=True)
@@ -131,7 +141,7 @@ async def _explain_all(run: Run[AnalyzeSettings], calls: Calls, candidates: Sequ
             raise failure
     error = next((line for _, line in stop if line), None)
     if error is not None:
-        log.error("analyst unavailable", extra={"error": error, "left": outcomes[_LEFT]})
+        log.error("analyst unavailable", extra={"error": error, "left": outcomes[LEFT]})
     for reason in {reason for reason, line in stop if line is None}:
         log.warning("budget spent", extra={"reason": reason, "left": outcomes[reason]})
     said: dict[str, Any] = {"published": outcomes.pop("published", 0), "not_published": dict(+outcomes)}
@@ -230,7 +240,8 @@ async def _one(run: Run[AnalyzeSettings], calls: Calls, asked: _Asked, known: _K
         return await _withhold(run, candidate.pattern, judged, judged.reason, judged.detail)
     if _has_closed(candidate, run.clock()):
         return await _withhold(run, candidate.pattern, judged, _CLOSED, "closed while the analyst was thinking")
-    row = make_insight(candidate, asked.evidence, judged, run.now) | {
+    numbers = numbers_of(judged.answer, candidate, known.calibrations.get(judged.bill.model), known.settled, run.now)
+    row = make_insight(candidate, asked.evidence, judged, numbers, run.now) | {
         "inputs": inputs_of(candidate, asked.messages, run.now),
         "prompt_digest": known.prompt_digest,
         "evidence_digest": digest,
@@ -241,7 +252,7 @@ async def _one(run: Run[AnalyzeSettings], calls: Calls, asked: _Asked, known: _K
         if stored is not None:
             await spending.mark_outcome(connection, judged.bill.calls[-1:], "published")
     if stored is None:
-        return await _withhold(run, candidate.pattern, judged, _ALIVE, "published by another run meanwhile")
+        return await _withhold(run, candidate.pattern, judged, ALIVE, "published by another run meanwhile")
     return "published"
 
 

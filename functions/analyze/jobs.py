@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from analyze import base_rates, digest, pipeline, requests
+from analyze import base_rates, digest, grade, pipeline, requests
 from core.runtime import Work
 from core.settings import AnalyzeSettings
 
@@ -11,4 +11,5 @@ WORK: Mapping[str, Work[AnalyzeSettings]] = {
     "requests": requests.run,
     "digest": digest.run,
     "base-rates": base_rates.run,
+    "grade": grade.run,
 }

@@ -112,6 +112,9 @@ def make_opportunity(
         "sizes": [_size(size) for size in sorted(sizes, key=lambda size: size.bundle.shares)],
         "annualised_percentage": annualised(bundle.edge_percentage, quoted_at, candidate.settles_at),
         "settles_at": candidate.settles_at,
+        "pays_if": plan.because,
+        "analysis": None,
+        "analysis_id": None,
     }
 
 

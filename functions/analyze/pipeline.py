@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
-from analyze import detecting, explaining, pairing, related
+from analyze import detecting, explaining, judging, pairing, related
 from analyze.measuring import rates_of
 from core.body_store import BodyStore
-from core.detect.selection import Funnel, scored, select, standing
-from core.models import OpenMarket
+from core.detect.rates import Rate
+from core.detect.selection import Funnel, Key, scored, select, standing
+from core.models import OpenMarket, Pattern
 from core.queries import analyzing, arbitrage, asking, rates
+from core.queries.bundle_analyses import RULES_DIFFER
 from core.queries.open_markets import open_markets
 from core.queries.settled_rates import latest_settled_rates
 from core.runtime import Run
@@ -28,9 +31,23 @@ _ANSWERED = ("no valid answer", "not grounded", "another insight is alive")  # t
 _REMEMBERED = 3  # intervals: after a longer pause every pattern is a new one
 _SHOWN = 10
 
+Explain = Callable[
+    [
+        Run[AnalyzeSettings],
+        Sequence[Pattern],
+        Sequence[OpenMarket],
+        Mapping[tuple[str, str], Decimal],
+        Mapping[Key, Sequence[Rate]],
+    ],
+    Awaitable[dict[str, Any]],
+]
 
-async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
-    """Each step reads, then works without a connection, then writes; what is published replaces what was."""
+
+async def run(run: Run[AnalyzeSettings], explain: Explain = explaining.explain) -> dict[str, Any]:
+    """Each step reads, then works without a connection, then writes; what is published replaces what was.
+
+    `explain`: what is done with the selected patterns. analyze.fanning gives them to workers.
+    """
     settings = run.settings
     folder = settings.body_store_dir
     store = None if folder is None else BodyStore(folder, settings.body_store_mb * 1_000_000)
@@ -51,7 +68,8 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
 
     paired = await pairing.pair(run, markets)
     bundles, not_shown = await related.quote(run, markets, store)
-    bundles += paired.opportunities
+    opportunities, forbidden = await judging.recall(run, bundles + paired.opportunities)
+    not_shown[RULES_DIFFER] += forbidden
     async with run.transaction() as connection:
         outdated = explaining.outdated(await analyzing.standing_bets(connection), markets, paired.fair)
         await analyzing.supersede_insights(connection, list(outdated), run.now)
@@ -65,10 +83,13 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
     selected, dropped = select(loud, most=settings.analyze_max_insights, alive=alive, told=_events_of(alive, markets))
     async with run.transaction() as connection:
         await analyzing.insert_patterns(connection, [one.pattern for one in loud], run.now)
-        published, withdrawn = await arbitrage.replace_opportunities(connection, bundles, run.now)
+        published, withdrawn = await arbitrage.replace_opportunities(
+            connection, [one.row for one in opportunities], run.now
+        )
     await run.cache.drop(*CACHE_GROUPS)  # what was withdrawn must not outlive the minutes that the analyst takes
     try:
-        explained = await explaining.explain(run, selected, markets, paired.fair, by_pattern)
+        explained = await explain(run, selected, markets, paired.fair, by_pattern)
+        judged = await judging.judge(run, opportunities, explained.get("error"))
     finally:
         await run.cache.drop(*CACHE_GROUPS)
 
@@ -87,6 +108,7 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
         "pairs": paired.counts,
         "arbitrage": {"published": published, "withdrawn": withdrawn, "not_shown": dict(paired.not_shown + not_shown)},
         "insights": explained,
+        "bundles": judged,
         "deep_analyses_asked": deepened,
         "ended": {"with their market": ended, "edge gone": len(outdated)},
     }

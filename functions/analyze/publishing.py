@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from analyze.calls import Judged
 from core.agent.answers import OpportunityAnswer
+from core.agent.confidence import Numbers
 from core.agent.evidence import Candidate, Evidence
 from core.agent.outside import RULES_CHARS
 from core.db import Connection
@@ -19,7 +20,6 @@ from core.queries import spending
 from core.venues.fields import digest_of
 
 _CANDIDATE = TypeAdapter(Candidate)
-UNCALIBRATED = "unproven: the model's own number, not calibrated on outcomes (n = 0)"
 _LIFE = {
     "ACT_NOW": timedelta(hours=2),
     "HOURS": timedelta(hours=6),
@@ -72,7 +72,7 @@ def candidate_of(inputs: Mapping[str, Any]) -> tuple[Candidate, datetime]:
 
 
 def make_insight(
-    candidate: Candidate, evidence: Evidence, judged: Judged[OpportunityAnswer], now: datetime
+    candidate: Candidate, evidence: Evidence, judged: Judged[OpportunityAnswer], numbers: Numbers, now: datetime
 ) -> dict[str, Any]:
     """The row without its `inputs`, `prompt_digest`, `prompt_version` and `evidence_digest`."""
     answer, pattern = judged.answer, candidate.pattern
@@ -89,9 +89,7 @@ def make_insight(
         "pattern_score": Decimal(str(pattern.score)),
         "category": pattern.category,
         "ai_recommendation": answer.recommendation,
-        "confidence_score": Decimal(answer.confidence_score),
-        "confidence_basis": UNCALIBRATED,
-        "win_probability": None,  # until outcomes calibrate it; the model's own stays in `answer`
+        **numbers.as_row(),
         **answer.texts(),
         "suggested_position": answer.suggested_position,
         "time_sensitivity": answer.time_sensitivity,

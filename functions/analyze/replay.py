@@ -1,5 +1,7 @@
 """`python -m analyze.replay ID [--again]`: what an insight was made from, and whether it comes out the same today.
 
+ID may be an opportunity's, for its analysis, and a day (2026-11-22) for its digest: `analyze.replay_others`.
+
 Shows inputs, prompt, model, fee facts, evidence and answer. `--again` asks the model once more in the same words, for
 money and within the budgets; what it says is shown and not stored. Exit 0 shown, 1 not possible, 2 misconfigured.
 """
@@ -10,6 +12,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +21,7 @@ from pydantic import ValidationError
 
 from analyze.calls import Subject, open_calls
 from analyze.publishing import candidate_of, fingerprint
+from analyze.replay_others import replayed_day, replayed_opportunity
 from core import db
 from core.agent import prompt
 from core.agent.answers import OpportunityAnswer
@@ -25,7 +29,7 @@ from core.agent.evidence import gather
 from core.agent.grounding import faults
 from core.cache import make_cache
 from core.errors import NotFound, OddWonsError
-from core.queries import spending
+from core.queries import bundle_analyses, spending
 from core.runtime import JOBS, Run, configured, make_clock
 from core.settings import AnalyzeSettings
 
@@ -90,11 +94,24 @@ def _faults_today(answer: Mapping[str, Any], wall: Any) -> list[str]:
         return [f"of an older form: {error.error_count()} faults"]
 
 
-async def _main(settings: AnalyzeSettings, insight_id: str, *, again: bool) -> dict[str, Any]:
+async def replayed_any(run: Run[AnalyzeSettings], of: UUID | date, *, again: bool) -> dict[str, Any]:
+    """Of an insight, an opportunity's analysis or a day's digest. Raises NotFound."""
+    if isinstance(of, date):
+        return await replayed_day(run, of, again=again)
+    async with run.transaction() as connection:
+        is_opportunity = await bundle_analyses.made_from(connection, str(of)) is not None
+    return await (replayed_opportunity if is_opportunity else replayed)(run, str(of), again=again)
+
+
+def _id_or_day(given: str) -> UUID | date:
+    return date.fromisoformat(given) if len(given) == len("2026-11-22") else UUID(given)
+
+
+async def _main(settings: AnalyzeSettings, of: UUID | date, *, again: bool) -> dict[str, Any]:
     clock = make_clock(settings)
     pool, cache = await db.make_pool(settings), make_cache(settings)
     try:
-        return await replayed(Run(JOBS["analyze"], settings, pool, cache, clock, clock()), insight_id, again=again)
+        return await replayed_any(Run(JOBS["analyze"], settings, pool, cache, clock, clock()), of, again=again)
     finally:
         await cache.close()
         await pool.close()
@@ -102,12 +119,12 @@ async def _main(settings: AnalyzeSettings, insight_id: str, *, again: bool) -> d
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m analyze.replay", description=__doc__)
-    parser.add_argument("id", type=UUID, help="of an insight")
+    parser.add_argument("id", type=_id_or_day, help="of an insight or an opportunity, or a digest's day")
     parser.add_argument("--again", action="store_true", help="ask the model once more")
     given = parser.parse_args(argv)
     settings = configured(AnalyzeSettings)
     try:
-        shown = asyncio.run(_main(settings, str(given.id), again=given.again))
+        shown = asyncio.run(_main(settings, given.id, again=given.again))
     except OddWonsError as error:
         sys.stderr.write(f"replay: {error}\n")
         return 1

@@ -95,9 +95,13 @@ class Insight(BaseModel):
     pattern_score: float
     category: str | None
     ai_recommendation: Literal["STRONG_BET", "GOOD_BET", "CAUTION", "AVOID"]
-    confidence_score: float | None = Field(description="100 × the probability that the position earns more than 0")
-    confidence_basis: str
-    win_probability: float | None = Field(description="of YES, calibrated")
+    confidence_score: float | None = Field(
+        description="100 × the probability that the position earns more than 0 after fees, held to settlement; "
+        "null where none is stated"
+    )
+    confidence_basis: str = Field(description='"calibrated on n events (95%: …)", or what is "unproven"')
+    win_probability: float | None = Field(description="of YES; the market's own until a model's is proved")
+    win_probability_basis: str
     one_liner: str
     reasoning: str
     risk_factors: list[str]
@@ -148,6 +152,17 @@ class Size(BaseModel):
     edge_percentage: float
 
 
+class BundleAnalysis(BaseModel):
+    """Those of the analyst's texts that are true of this quote."""
+
+    description: str | None = Field(description="null where the text of an earlier quote does not hold for this one")
+    risks: list[str]
+    settlement_risk: Literal["SAFE", "CAUTION", "BLOCK"] = Field(description="as the analyst reads the rules")
+    confidence: int = Field(description="the model's own, of 100; not calibrated on outcomes")
+    model: str
+    analysed_at: AwareDatetime
+
+
 class Arbitrage(BaseModel):
     id: str
     type: Literal["CROSS_PLATFORM", "RELATED_MARKET", "TEMPORAL", "HEDGE"]
@@ -160,7 +175,7 @@ class Arbitrage(BaseModel):
     shares: float
     execution_steps: list[str]
     risks: list[str]
-    settlement_risk: str
+    settlement_risk: str = Field(description="the stricter of what rules and analyst find")
     confidence: float | None
     quoted_at: AwareDatetime = Field(description="when both books were read")
     first_seen_at: AwareDatetime
@@ -169,6 +184,7 @@ class Arbitrage(BaseModel):
     sizes: list[Size]
     annualised_percentage: float | None = Field(description="simple interest until it settles, where that is known")
     settles_at: AwareDatetime | None
+    analysis: BundleAnalysis | None = Field(description="null where the analyst was not asked, or its answer withheld")
 
 
 class MissedLeg(BaseModel):
@@ -242,6 +258,9 @@ class Line(BaseModel):
 
 class Pick(Line):
     confidence: float | None
+    confidence_basis: str | None = Field(
+        default=None, description="what the confidence stands on, as in an insight; absent from older digests"
+    )
 
 
 class Avoided(Line):
@@ -257,6 +276,18 @@ class Told(BaseModel):
     potential_edge: str
 
 
+class PastPick(BaseModel):
+    market_id: str
+    market_title: str
+    recommendation: Literal["STRONG_BET", "GOOD_BET", "CAUTION", "AVOID"]
+    position: Literal["YES", "NO", "WAIT"]
+    by: Literal["outcome", "sale"] | None = Field(
+        description="settled; or sold at the ask of when the insight's time was up; null where neither is known yet"
+    )
+    payout: float | None = Field(description="of a YES contract, in dollars, once settled")
+    net_cents: float | None = Field(description="what a contract of it earned after fees; null where it waits")
+
+
 class Digest(Common):
     day: date
     created_at: AwareDatetime
@@ -267,7 +298,9 @@ class Digest(Common):
         default=None, description="premium (from the next full hour on) and pro"
     )
     watchlist: list[Watched]
+    yesterday: list[PastPick] = Field(description="what came of the picks of the day before, when this was made")
     model: str
+    without_ai: str | None = Field(description="why rules wrote it; null where the analyst did")
 
 
 class Market(BaseModel):

@@ -14,6 +14,7 @@ _KEY = {
     "prefix": "ow_kD0v2c8",
     "created_at": "2026-11-22T12:50:00Z",
 }
+_BASIS = "unproven: the market's price; the model's own number is not calibrated yet (n = 12 events)"
 _INSIGHT = {
     "id": "0b1f6f0e-7c1a-4f2a-9a56-6c1d6f6f0d11",
     "platform": "kalshi",
@@ -25,9 +26,10 @@ _INSIGHT = {
     "pattern_score": 71.5,
     "category": "Economics",
     "ai_recommendation": "GOOD_BET",
-    "confidence_score": 61.0,
-    "confidence_basis": "unproven",
-    "win_probability": None,
+    "confidence_score": 41.0,
+    "confidence_basis": _BASIS,
+    "win_probability": 0.59,
+    "win_probability_basis": _BASIS,
     "one_liner": "Buy NO at 41¢: the move came on thin volume.",
     "reasoning": "The price drifted for six hours while little was traded.",
     "risk_factors": ["The meeting may be moved."],
@@ -88,17 +90,30 @@ _ARBITRAGE = {
     "sizes": [{"budget_usd": 100.0, "shares": 100.0, "cost_usd": 96.9, "net_edge_usd": 3.1, "edge_percentage": 3.199}],
     "annualised_percentage": 61.2,
     "settles_at": "2026-12-11T19:00:00Z",
+    "analysis": {
+        "description": "Both legs cost $96.90 with fees and pay $100 if both venues settle alike.",
+        "risks": ["The two venues may settle differently."],
+        "settlement_risk": "SAFE",
+        "confidence": 80,
+        "model": "openai/gpt-oss-20b",
+        "analysed_at": "2026-11-22T12:50:20Z",
+    },
 }
 _LINE = {name: _INSIGHT[name] for name in ("market_id", "market_title", "one_liner")} | {"recommendation": "GOOD_BET"}
 _DIGEST = {
     "day": "2026-11-22",
     "created_at": "2026-11-22T13:00:00Z",
-    "top_picks": [_LINE | {"confidence": 61.0}],
+    "top_picks": [_LINE | {"confidence": 41.0, "confidence_basis": _BASIS}],
     "avoid_list": [_LINE | {"recommendation": "AVOID", "reason": "The spread is wider than any edge."}],
     "market_sentiment": "42 insights alive, 9 with a position, 33 to wait",
     "arbitrage_opportunities": [{"description": _ARBITRAGE["description"], "potential_edge": "3.199%"}],
     "watchlist": [_LINE | {"recommendation": "CAUTION", "trigger": "A trade above 60¢ on more volume."}],
+    "yesterday": [
+        {name: _LINE[name] for name in ("market_id", "market_title", "recommendation")}
+        | {"position": "YES", "by": "outcome", "payout": 1.0, "net_cents": 43.3}
+    ],
     "model": "rules (no AI)",
+    "without_ai": "the analyst was away",
     "refresh": "hourly",
     "disclaimer": _NO_ADVICE,
 }

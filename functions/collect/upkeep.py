@@ -15,8 +15,9 @@ from typing import Any
 
 from core import db
 from core.models import PLATFORMS
-from core.queries import forgetting, upkeeping
+from core.queries import forgetting, snapshot_storage, upkeeping
 from core.queries.forgetting import Forgotten
+from core.queries.snapshot_storage import Storage
 from core.queries.upkeeping import OVER, Aged, TableSize
 from core.runtime import Run
 from core.settings import CollectSettings
@@ -66,14 +67,17 @@ def _mb(size: float) -> float:
 
 async def run(run: Run[CollectSettings]) -> dict[str, Any]:
     settings = run.settings
-    candles = await _make_candles(run)
+    async with run.transaction() as connection:
+        storage = await snapshot_storage.storage(connection)
+    candles = await _make_candles(run, storage)
     aged = await _delete_aged(run) + await _forget(run)
-    ended = await _trim_ended(run, run.now - settings.ended_retention_days * _DAY)
+    ended = await _trim_ended(run, storage, run.now - settings.ended_retention_days * _DAY)
     ended += await _delete_ended(run, run.now - settings.ended_market_days * _DAY)
-    snapshots = await _delete_snapshots(run, run.now - settings.retention_days * _DAY)
+    snapshots = await _delete_snapshots(run, storage, settings.retention_days)
     await _vacuum(run)
-    size, budget = await _hold_budget(run, await _measure(run))
+    size, budget = await _hold_budget(run, storage, await _measure(run, storage))
     return {
+        "storage": storage,
         "candles": candles,
         "snapshots_deleted": snapshots,
         "ended": dict(ended),
@@ -93,8 +97,8 @@ async def _repeat(run: Run[CollectSettings], step: Step, most: int) -> int:
     return total
 
 
-async def _make_candles(run: Run[CollectSettings]) -> dict[str, int]:
-    """First what a run that was cut off left to do: the days that it closed."""
+async def _make_candles(run: Run[CollectSettings], storage: Storage) -> dict[str, int]:
+    """First what a run that was cut off left to do: the days that it closed. Aggregates make candles by themselves."""
     timeout_s = _timeout_s(run)
     today = (run.now - SETTLED).astimezone(UTC).date()
 
@@ -102,13 +106,14 @@ async def _make_candles(run: Run[CollectSettings]) -> dict[str, int]:
         return await upkeeping.materialise(connection, MARKETS, timeout_s)
 
     async def next_late(connection: db.Connection) -> int:
-        return await upkeeping.materialise_late(connection, LATE_MARKETS, timeout_s)
+        return await upkeeping.materialise_late(connection, storage, LATE_MARKETS, timeout_s)
 
     async with run.transaction() as connection:
         await upkeeping.analyze(connection, "candle_late", timeout_s)  # a backfill may just have filled it
     left = await _repeat(run, next_markets, MARKETS)
-    async with run.transaction() as connection:
-        await upkeeping.close_days(connection, today, timeout_s)
+    if storage != "aggregates":
+        async with run.transaction() as connection:
+            await upkeeping.close_days(connection, today, timeout_s)
     markets = await _repeat(run, next_markets, MARKETS)
     return {"left": left, "markets": markets, "late": await _repeat(run, next_late, LATE_MARKETS)}
 
@@ -122,8 +127,10 @@ async def _delete_aged(run: Run[CollectSettings]) -> Counter[str]:
         "patterns": settings.pattern_days,
         "withheld_insights": settings.withheld_days,
         "ai_calls": settings.ai_call_days,
+        "analysis_tasks": settings.withheld_days,
         "arbitrage_opportunities": settings.arbitrage_days,
         "arbitrage_lives": settings.arbitrage_days,
+        "bundle_analyses": settings.arbitrage_days,
         "digests": settings.digest_days,
         "job_runs": settings.job_run_days,
     }
@@ -156,14 +163,14 @@ async def _forget(run: Run[CollectSettings]) -> Counter[str]:
     return +counts
 
 
-async def _trim_ended(run: Run[CollectSettings], before: datetime) -> Counter[str]:
+async def _trim_ended(run: Run[CollectSettings], storage: Storage, before: datetime) -> Counter[str]:
     counts = Counter[str]()
     for platform in PLATFORMS:
         last: tuple[datetime, str] | None = _START
         while last is not None:
             async with run.transaction() as connection:
                 chunk = await upkeeping.trim_ended(
-                    connection, platform, before, last, ENDED_MARKETS, run.now, _timeout_s(run)
+                    connection, storage, platform, before, last, ENDED_MARKETS, run.now, _timeout_s(run)
                 )
             counts += Counter(trimmed=chunk.markets, snapshots=chunk.snapshots)
             last = chunk.last
@@ -190,10 +197,19 @@ async def _delete_ended(run: Run[CollectSettings], before: datetime) -> Counter[
     return +counts
 
 
-async def _delete_snapshots(run: Run[CollectSettings], before: datetime) -> int:
-    """An hour at a time, the oldest first."""
+async def _delete_snapshots(run: Run[CollectSettings], storage: Storage, days: int) -> int:
+    """Those older than so many days: of a table an hour at a time, the oldest first; of a hypertable whole chunks."""
+    if storage == "aggregates":
+        days = max(days, snapshot_storage.AGGREGATED_DAYS)
     async with run.transaction() as connection:
-        until = await upkeeping.release_snapshots(connection, before, _timeout_s(run))
+        until = await upkeeping.release_snapshots(connection, run.now - days * _DAY, _timeout_s(run))
+    if storage == "aggregates":
+        await _set_ages(run, days)
+    if storage != "table":
+        if until is None:
+            return 0
+        async with run.transaction() as connection:
+            return await snapshot_storage.drop_snapshots(connection, until, _timeout_s(run))
     deleted, since = 0, _START[0]
     while until is not None:
         async with run.transaction() as connection:
@@ -203,6 +219,19 @@ async def _delete_snapshots(run: Run[CollectSettings], before: datetime) -> int:
             since = min(oldest + _HOUR, until)
             deleted += await upkeeping.delete_old_snapshots(connection, oldest, since, _timeout_s(run))
     return deleted
+
+
+async def _set_ages(run: Run[CollectSettings], snapshot_days: int) -> None:
+    """Before chunks go, so that no refresh looks where they were."""
+    settings = run.settings
+    async with run.transaction() as connection:
+        await snapshot_storage.set_ages(
+            connection,
+            snapshot_days,
+            settings.columnstore_after_days,
+            settings.hourly_candle_days,
+            settings.daily_candle_days,
+        )
 
 
 async def _vacuum(run: Run[CollectSettings]) -> None:
@@ -215,10 +244,10 @@ async def _vacuum(run: Run[CollectSettings]) -> None:
                 log.warning("vacuum left to the server", extra={"table": table})
 
 
-async def _measure(run: Run[CollectSettings]) -> Size:
+async def _measure(run: Run[CollectSettings], storage: Storage) -> Size:
     async with run.transaction() as connection:
         files = await upkeeping.database_bytes(connection)
-        tables = await upkeeping.table_sizes(connection)
+        tables = await upkeeping.table_sizes(connection, storage)
         a_day = await upkeeping.snapshots_since(connection, run.now - _DAY, _timeout_s(run))
     snapshots = next(table for table in tables if table.name == "market_snapshots")
     live = files - sum(table.bytes - table.live_bytes for table in tables)
@@ -226,20 +255,20 @@ async def _measure(run: Run[CollectSettings]) -> Size:
     return Size(files, live, each, a_day * each, tables)
 
 
-async def _hold_budget(run: Run[CollectSettings], size: Size) -> tuple[Size, dict[str, Any]]:
+async def _hold_budget(run: Run[CollectSettings], storage: Storage, size: Size) -> tuple[Size, dict[str, Any]]:
     """Shortens what is kept of snapshots until the estimate fits: of ended markets first, then the oldest days."""
     settings, counts = run.settings, Counter[str]()
     budget, kept_days = settings.disk_budget_gb * 1e9, settings.retention_days
     if not budget:
         return size, {}
     if size.needed > budget:
-        counts += await _trim_ended(run, run.now)
+        counts += await _trim_ended(run, storage, run.now)
     while size.needed - counts["snapshots"] * size.snapshot > budget and kept_days > settings.retention_min_days:
         kept_days -= 1
-        counts["snapshots"] += await _delete_snapshots(run, run.now - kept_days * _DAY)
+        counts["snapshots"] += await _delete_snapshots(run, storage, kept_days)
     if counts:
         await _vacuum(run)
-        size = await _measure(run)
+        size = await _measure(run, storage)
     said = {"gb": settings.disk_budget_gb, "kept_days": kept_days, **+counts}
     if size.needed > budget:
         log.error("the disk budget cannot be held", extra=said | size.summary())

@@ -18,6 +18,7 @@ from core.secrecy import redacted
 log = logging.getLogger(__name__)
 
 NAMESPACE = "OddWons"
+MESSAGES = "messages"  # as what a batch out of a queue is counted
 Handler = Callable[[dict[str, Any], Any], Any]
 
 
@@ -56,7 +57,7 @@ def observed(function: str, *, traced: bool = True) -> Callable[[Handler], Handl
 
 
 def _counted(handler: Handler, event: dict[str, Any], context: Any) -> Any:
-    job = event.get("job")
+    job = event.get("job", MESSAGES if "Records" in event else None)
     if not isinstance(job, str):
         return handler(event, context)
     try:
@@ -68,10 +69,10 @@ def _counted(handler: Handler, event: dict[str, Any], context: Any) -> Any:
         if redacted(str(error)) != str(error):  # Lambda itself writes it to the log
             raise JobFailed(redacted(str(error))) from None
         raise
-    _count(job, {"ok": "JobOk", "overlap": "JobOverlap", "not due": "JobNotDue"}[answer["status"]])
+    _count(job, {"ok": "JobOk", "overlap": "JobOverlap", "not due": "JobNotDue"}[answer.get("status", "ok")])
     return answer
 
 
 def _count(job: str, name: str) -> None:
     with single_metric(name, MetricUnit.Count, 1, namespace=NAMESPACE) as metric:
-        metric.add_dimension("job", job if job in JOBS else "unknown")
+        metric.add_dimension("job", job if job in {*JOBS, MESSAGES} else "unknown")

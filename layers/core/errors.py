@@ -6,10 +6,11 @@ OddWonsError
 │   ├── VenueError            a venue did not answer usefully: VenueDown, VenueAnswerError (VenueForbids)
 │   ├── DatabaseDown          no connection or no answer in time
 │   ├── MailDown              a mail could not be handed over
+│   ├── QueueDown             a message could not be handed over
 │   ├── StripeError           Stripe did not answer usefully: StripeDown, StripeRefuses
 │   └── AnalystError          the model's service or its answer: AnalystUnavailable (AnalystBusy),
 │                             AnswerRejected, BudgetSpent
-├── JobError                  JobFailed, JobOverlap, JobNotDue, UnknownJob
+├── JobError                  JobFailed, JobOverlap, JobNotDue, UnknownJob, TaskTaken, BadMessage
 └── RequestError              the caller's: BadRequest, Unauthorized, Forbidden, NotFound, Conflict, TooLarge, TooMany
 """
 
@@ -52,6 +53,12 @@ class DatabaseDown(OutsideError):
 
 class MailDown(OutsideError):
     """No mail server is set, or it did not take the message."""
+
+    status = 503
+
+
+class QueueDown(OutsideError):
+    """The queue did not take all messages."""
 
     status = 503
 
@@ -123,6 +130,14 @@ class JobNotDue(JobError):
 
 class JobFailed(JobError):
     """The job's work failed as a whole; the message says which part."""
+
+
+class TaskTaken(JobError):
+    """Another worker is at the same task."""
+
+
+class BadMessage(JobError):
+    """What came out of a queue is not what is put into it."""
 
 
 class RequestError(OddWonsError):

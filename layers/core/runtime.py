@@ -114,14 +114,21 @@ async def run_job(
         left_s = max(1, int(limit_s) - RECORDING_S)
         job = replace(job, deadline_s=left_s if job.deadline_s is None else min(left_s, job.deadline_s))
     until = None if job.deadline_s is None else time.monotonic() + job.deadline_s
-    clock = clock or make_clock(settings)
-    pool, cache = await db.make_pool(settings), make_cache(settings)
-    try:
-        async with _lease(pool, job, settings) as holder:
-            run = Run(job, settings, pool, cache, clock, clock(), until)
+    async with opened(job, settings, until, clock) as run:
+        async with _lease(run.pool, job, settings) as holder:
+            run = replace(run, now=run.clock())
             await _is_called_for(run)
             with _rare_collections():
                 return await _recorded(run, work[name], holder)
+
+
+@asynccontextmanager
+async def opened(job: Job, settings: S, until: float | None, clock: Clock | None = None) -> AsyncIterator[Run[S]]:
+    """What a job's work is given, without a lease and a record: for work that may be done many times at once."""
+    clock = clock or make_clock(settings)
+    pool, cache = await db.make_pool(settings), make_cache(settings)
+    try:
+        yield Run(job, settings, pool, cache, clock, clock(), until)
     finally:
         await cache.close()
         with suppress(TimeoutError):

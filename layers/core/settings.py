@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     )
 
     jobs_watched: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=("collect", "settle", "upkeep", "analyze", "requests", "digest", "base-rates", "reconcile"),
+        default=("collect", "settle", "upkeep", "analyze", "requests", "digest", "base-rates", "grade", "reconcile"),
         description="whose missing is an alarm; comma-separated",
     )
     missed_after_s: int = Field(default=1_200, ge=0, le=86_400, description="past a job's time and deadline")
@@ -136,8 +136,9 @@ class LambdaSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, defer_build=True)
 
+    secrets_from: Literal["ssm", "secretsmanager"] = Field(default="ssm", description="which of AWS's stores it is in")
     secrets_path: str | None = Field(
-        default=None, pattern=r"^(/[\w.-]+)+$", description="where SSM keeps the secrets, each by its variable's name"
+        default=None, pattern=r"^(/[\w.-]+)+$", description="where the secrets are kept, each by its variable's name"
     )
 
 
@@ -158,6 +159,7 @@ class CollectSettings(Settings):
     snapshot_every_s: int = Field(default=3_600, ge=60, le=86_400)
     retention_days: int = Field(default=7, ge=1, le=3_650, description="of snapshots; candles outlive them")
     retention_min_days: int = Field(default=3, ge=1, le=3_650, description="of snapshots, whatever the disk budget")
+    columnstore_after_days: int = Field(default=7, ge=1, le=3_650, description="when TimescaleDB packs snapshots")
     ended_retention_days: int = Field(default=2, ge=1, le=3_650, description="of a final market's snapshots and answer")
     ended_market_days: int = Field(default=30, ge=1, le=3_650, description="of final markets that nothing refers to")
     hourly_candle_days: int = Field(default=30, ge=1, le=3_650)
@@ -195,6 +197,7 @@ class AnalyzeSettings(CollectSettings):
     ai_busy_attempts: int = Field(default=10, ge=1, le=100, description="where it says when to come again")
     ai_concurrency: int = Field(default=32, ge=1, le=256)
     ai_requests_per_minute: int = Field(default=900, ge=0, description="1,000 for developers, 30 free; 0: no limit")
+    ai_tokens_per_minute: int = Field(default=0, ge=0, description="of all processes together; 0: as headers tell each")
     ai_tokens_per_day: int = Field(default=0, ge=0, description="of the plan, by UTC days; 0: no limit")
     ai_max_completion_tokens: int = Field(default=4_096, ge=256, le=65_536)
     ai_budget_usd_per_day: float = Field(default=0.50, ge=0, le=10_000)
@@ -205,6 +208,8 @@ class AnalyzeSettings(CollectSettings):
     ai_deep_share: float = Field(default=0.2, ge=0, le=1, description="of the day's budget at most, for deep analyses")
     ai_deep_model: str = "openai/gpt-oss-120b"
     ai_deep_per_run: int = Field(default=1, ge=0, le=100, description="deep analyses of a run's best insights")
+    ai_bundles_per_run: int = Field(default=10, ge=0, le=1_000, description="opportunities explained, the widest first")
+    ai_digest_insights: int = Field(default=15, ge=1, le=100, description="of which the analyst writes the digest")
     ai_requests_per_run: int = Field(default=20, ge=1, le=1_000)
     ai_requests_wait_s: int = Field(default=86_400, ge=60, description="after which a request is given up")
     max_quote_age_s: float = Field(default=1_800.0, gt=0, le=86_400)
@@ -213,10 +218,23 @@ class AnalyzeSettings(CollectSettings):
         default=10, ge=0, le=100, description="below the threshold, before a pattern ends"
     )
     analyze_max_insights: int = Field(default=20, ge=0, le=2_000)
+    analyze_queue_url: str | None = Field(
+        default=None, description="of SQS, on AWS: candidates are analysed by workers out of it; unset: by the run"
+    )
     rate_moment_days: int = Field(
         default=90, ge=7, le=3_650, description="of history that base rates are measured from"
     )
     base_rate_days: int = Field(default=365, ge=1, le=36_500)
+    grade_batch: int = Field(default=500, ge=1, le=10_000, description="insights graded in one transaction")
+    calibration_days: int = Field(default=365, ge=7, le=3_650, description="of insights that a model is judged by")
+    calibration_min_events: int = Field(default=30, ge=1, description="settled, before its number moves any")
+    calibration_min_evidence: float = Field(
+        default=20.0,
+        ge=1,
+        le=1e6,
+        description="Bayes factor for it; 1 / the chance of believing one that knows nothing",
+    )
+    parrot_cents: float = Field(default=1.0, ge=0, le=50, description="off the price, within which it is repeated")
     arbitrage_min_edge_pct: float = Field(default=2.0, ge=0, le=100)
     body_store_dir: Path | None = Field(default=None, description="where a host with a disk keeps what it was sent")
     body_store_mb: int = Field(default=512, ge=1, le=100_000)

@@ -113,10 +113,12 @@ async def every_cell(run: Run[AnalyzeSettings]) -> list[tuple[str, str, int]]:
 async def test_the_analyst_is_told_what_was_measured_and_that_it_is_unproven(
     make_run: MakeRun, outside: Outside
 ) -> None:
-    first = await make_run("analyze", NOW - timedelta(minutes=15), **outside.settings(), analyze_max_insights=0)
+    first = await make_run(
+        "analyze", NOW - timedelta(minutes=15), **outside.settings(), analyze_max_insights=0, ai_bundles_per_run=0
+    )
     await pipeline.run(first)
     await stored(first, {"n": 12, "why": "fewer than 30 independent setups"}, await every_cell(first))
-    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=5)
+    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=5, ai_bundles_per_run=0)
     summary = await pipeline.run(run)
     assert summary["base_rates"] == (first.now - timedelta(hours=1)).isoformat()
     insights = await rows(run, "SELECT evidence FROM ai_insights")
@@ -135,7 +137,7 @@ async def test_a_run_speaks_of_longshots_by_what_was_proved_of_such_prices(
 ) -> None:
     shape = 1, len(HORIZONS_H) - 1, len(BANDS) - 1
     parts = np.full(shape, -0.04), np.full(shape, 0.002), np.full(shape, 250.0), np.full(shape, proved)
-    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=0)
+    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=0, ai_bundles_per_run=0)
     async with run.transaction() as connection:
         told = SettledRates(("",), np.array(HORIZONS_H), np.array(BANDS), *parts)
         await insert_settled_rates(connection, told, run.now - timedelta(hours=1))
@@ -155,13 +157,17 @@ async def test_rates_of_the_future_are_not_read(make_run: MakeRun, outside: Outs
 
 
 async def test_a_proved_disadvantage_keeps_patterns_from_the_analyst(make_run: MakeRun, outside: Outside) -> None:
-    first = await make_run("analyze", NOW - timedelta(minutes=15), **outside.settings(), analyze_max_insights=0)
+    first = await make_run(
+        "analyze", NOW - timedelta(minutes=15), **outside.settings(), analyze_max_insights=0, ai_bundles_per_run=0
+    )
     before = await pipeline.run(first)
     worse: dict[str, Any] = {"verdict": "adverse", "why": "", "lift_move": -0.9}
     jumps = [cell for cell in await every_cell(first) if cell[0] == "price_jump"]
     await stored(first, worse, jumps)
     assert jumps
-    summary = await pipeline.run(await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=0))
+    summary = await pipeline.run(
+        await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=0, ai_bundles_per_run=0)
+    )
     assert summary["funnel"]["scored"] < before["funnel"]["scored"]
     later = await rows(first, "SELECT detector FROM patterns WHERE detected_at = $1", NOW)
     assert "price_jump" not in {row["detector"] for row in later}

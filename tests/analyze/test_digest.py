@@ -21,6 +21,7 @@ def insight(recommendation: str = "GOOD_BET", position: str = "YES", **given: An
         "ai_recommendation": recommendation,
         "suggested_position": position,
         "confidence_score": 65.0,
+        "confidence_basis": "calibrated on 40 events",
         "net_edge_cents": 3.0,
         "one_liner": "Buy YES.",
         "reasoning": "The other venue is late.",
@@ -43,6 +44,7 @@ def test_five_picks_are_the_best_by_recommendation_edge_and_confidence() -> None
         "recommendation": "STRONG_BET",
         "one_liner": "Buy YES.",
         "confidence": 65.0,
+        "confidence_basis": "calibrated on 40 events",
     }
     assert [line["trigger"] for line in made["watchlist"]] == ["The other venue is late."]
 
@@ -69,7 +71,13 @@ def test_arbitrage_is_told_with_its_edge() -> None:
 
 async def test_an_empty_day_has_an_honest_digest(make_run: MakeRun) -> None:
     run = await make_run("digest", NOW)
-    assert await digest.run(run) == {"day": "2026-11-22", "picks": 0, "insights": 0}
+    assert await digest.run(run) == {
+        "day": "2026-11-22",
+        "picks": 0,
+        "insights": 0,
+        "by": "rules (no AI)",
+        "without_ai": "there was nothing to write about",
+    }
     (stored,) = await rows(run, "SELECT * FROM digests")
     assert (stored["top_picks"], stored["avoid_list"], stored["watchlist"], stored["insight_ids"]) == ([], [], [], [])
     assert stored["market_sentiment"] == "0 insights alive, 0 with a position, 0 to wait"
@@ -103,9 +111,44 @@ async def test_it_carries_what_is_alive_and_drops_the_caches(
     alive = {row["id"] for row in await rows(run, "SELECT id FROM ai_insights WHERE status = 'active'")}
     assert set(stored["insight_ids"]) <= alive
     assert stored["market_sentiment"].startswith(f"{published} insights alive")
-    assert stored["model"] == "rules (no AI)"
+    assert (stored["model"], stored["without_ai"]) == ("rules (no AI)", "the analyst was away")  # it has no key
     assert stored["arbitrage_opportunities"]
     assert await run.cache.get_many([(group, "x") for group in digest.CACHE_GROUPS]) == [None] * 3
+
+
+@pytest.mark.usefixtures("collected")
+async def test_it_tells_first_what_came_of_yesterdays_picks(make_run: MakeRun, outside: Outside) -> None:
+    analyze = await make_run("analyze", NOW, **outside.settings())
+    await pipeline.run(analyze)
+    await digest.run(await make_run("digest", NOW + timedelta(minutes=5)))
+    (made,) = await rows(analyze, "SELECT * FROM digests")
+    assert made["yesterday"] == []
+    won, lost, waited, *others = made["top_picks"]
+    for pick, side, payout in ((won, "YES", 1), (lost, "YES", 0), (waited, "WAIT", 1)):
+        await rows(
+            analyze,
+            "WITH i AS (UPDATE ai_insights SET suggested_position = $2, yes_price_at_emission = 0.4, "
+            "inputs = jsonb_set(jsonb_set(inputs, '{candidate,fee_rate}', '\"0.07\"'), '{candidate,fee_exponent}', "
+            "'\"1\"') WHERE market_id = $1 RETURNING platform, market_id) "
+            "UPDATE markets m SET status = 'final', result = 'yes', payout = $3, settled_at = $4 "
+            "FROM i WHERE (i.platform, i.market_id) = (m.platform, m.market_id)",
+            pick["market_id"],
+            side,
+            payout,
+            NOW + timedelta(hours=3),
+        )
+    await digest.run(await make_run("digest", NOW + timedelta(days=1)))
+    (told,) = await rows(analyze, "SELECT yesterday FROM digests WHERE day = $1", NOW.date() + timedelta(days=1))
+    assert [one["market_id"] for one in told["yesterday"]] == [pick["market_id"] for pick in made["top_picks"]]
+    came = {one["market_id"]: (one["position"], one["by"], one["payout"]) for one in told["yesterday"]}
+    assert came[won["market_id"]] == ("YES", "outcome", 1.0)
+    assert came[lost["market_id"]] == ("YES", "outcome", 0.0)
+    assert came[waited["market_id"]] == ("WAIT", "outcome", 1.0)
+    assert all(came[pick["market_id"]][1] != "outcome" for pick in others)
+    net = {one["market_id"]: one["net_cents"] for one in told["yesterday"]}
+    assert net[won["market_id"]] == pytest.approx(58.32)  # 100 - 40 - 7 * 0.4 * 0.6
+    assert net[lost["market_id"]] == pytest.approx(-41.68)
+    assert net[waited["market_id"]] is None
 
 
 @pytest.mark.usefixtures("collected")

@@ -126,17 +126,18 @@ async def test_an_insight_never_outlives_its_market(
     assert insight["expires_at"] == expires_at
 
 
-async def test_the_models_own_probability_is_kept_for_grading_and_not_served(
+async def test_the_models_own_numbers_are_kept_for_grading_and_the_markets_are_served_as_unproven(
     make_run: MakeRun, outside: Outside
 ) -> None:
     outside.plan_groq(answers=[answer()])
     run = await make_run("analyze", NOW, **outside.settings())
     assert (await explain(run))["published"] == 1
     (insight,) = await rows(run, "SELECT * FROM ai_insights")
-    assert insight["win_probability"] is None
-    assert insight["answer"]["win_probability"] == 0.46
-    assert insight["confidence_score"] == 65
-    assert "not calibrated on outcomes (n = 0)" in insight["confidence_basis"]
+    assert (insight["raw_win_probability"], insight["raw_confidence_score"]) == (Decimal("0.46"), 65)
+    assert (insight["win_probability"], insight["win_baseline"]) == (MARKET.price, MARKET.price)
+    assert insight["confidence_score"] == 40
+    told = "unproven: the market's price; the model's own number is not calibrated yet (n = 0 events)"
+    assert (insight["win_probability_basis"], insight["confidence_basis"]) == (told, told)
 
 
 async def test_the_labels_and_the_age_of_the_quote_are_sent(make_run: MakeRun, outside: Outside) -> None:

@@ -65,7 +65,12 @@ async def test_an_insight_carries_its_evidence_price_model_and_cost(make_run: Ma
         }
         assert insight["cost_usd"] > 0
         assert insight["created_at"] == NOW < insight["expires_at"]
-        assert "unproven" in insight["confidence_basis"]
+        assert "unproven" in insight["win_probability_basis"]
+        assert insight["win_probability"] == insight["price"]
+        if insight["suggested_position"] == "WAIT":
+            assert (insight["confidence_score"], insight["confidence_basis"]) == (None, "no position is stated")
+        else:
+            assert "unproven" in insight["confidence_basis"]
         assert insight["suggested_position"] == "WAIT" or insight["net_edge_cents"] > 0
 
 
@@ -116,7 +121,8 @@ async def test_a_second_run_leaves_living_insights_alone_and_renews_expired_ones
 async def test_two_runs_at_once_leave_one_living_insight_a_market_and_record_both_costs(
     make_run: MakeRun, outside: Outside
 ) -> None:
-    first, second = [await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=5) for _ in range(2)]
+    of_insights = outside.settings() | {"analyze_max_insights": 5, "ai_bundles_per_run": 0}
+    first, second = [await make_run("analyze", NOW, **of_insights) for _ in range(2)]
     summaries = await asyncio.gather(pipeline.run(first), pipeline.run(second))
     alive = await rows(first, "SELECT platform, market_id FROM ai_insights WHERE status = 'active'")
     assert len(alive) == len({tuple(row.values()) for row in alive}) == 5
@@ -134,13 +140,13 @@ async def test_two_runs_at_once_leave_one_living_insight_a_market_and_record_bot
 async def test_the_days_budget_stops_the_analyst_and_says_what_was_left(
     make_run: MakeRun, outside: Outside, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=1)
+    run = await make_run("analyze", NOW, **outside.settings(), analyze_max_insights=1, ai_bundles_per_run=0)
     await pipeline.run(run)
     (call,) = await rows(run, "SELECT * FROM ai_calls")
     assert 0 < call["cost_usd"] < call["reserved_usd"]
 
     for_one = {"ai_budget_usd_per_day": float(call["reserved_usd"]) * 1.1, "ai_requests_share": 0}
-    tight = outside.settings() | for_one | {"analyze_max_insights": 5}
+    tight = outside.settings() | for_one | {"analyze_max_insights": 5, "ai_bundles_per_run": 0}
     next_day = await make_run("analyze", NOW + timedelta(days=1), **tight)
     await read_again(next_day)
     asked = len(outside.calls())

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from analyze import digest
 from core.agent import prompt
 from tests.analyze.conftest import NOW, MakeRun, Outside, rows
 from tests.analyze.test_explaining import answer, explain
+from tests.analyze.test_judging import judged, one_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -84,3 +86,52 @@ def test_the_report_tells_what_was_spent(insight: dict[str, Any], database_url: 
     assert (told["day"], told["part"], told["calls"], told["published"]) == ("2026-11-22", "insights", "1", "1")
     assert told["usd"] == f"{insight['cost_usd']:.6f}"
     assert total == f"1 calls, {insight['cost_usd']:.6f} USD, {insight['cost_usd']:.6f} an insight"
+
+
+@pytest.fixture
+async def opportunity(make_run: MakeRun, outside: Outside) -> dict[str, Any]:
+    run = await make_run("analyze", NOW, **outside.settings())
+    assert (await judged(run, [one_bundle()]))["analysed"] == 1
+    (found,) = await rows(run, "SELECT id::text, settlement_risk FROM arbitrage_opportunities")
+    return found
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_opportunitys_analysis_is_shown_and_asked_again(
+    opportunity: dict[str, Any], database_url: str, outside: Outside, *, again: bool
+) -> None:
+    key = outside.settings()["groq_api_key"]
+    more = ["--again"] if again else []
+    environment = {"DATABASE_URL": database_url, "GROQ_API_KEY": key, "GROQ_BASE_URL": outside.groq}
+    done = command("analyze.replay", opportunity["id"], *more, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = json.loads(done.stdout)
+    assert shown["opportunity"]["id"] == opportunity["id"]
+    assert shown["prompt"]["version"] == prompt.CROSS_VENUE_VERSION
+    assert shown["prompt"]["system"] == prompt.CROSS_VENUE
+    assert shown["today"]["faults"] == []
+    assert shown["inputs"]["bundle"]["kind"] == shown["answer"]["type"]
+    assert ("again" in shown) == again
+    if again:
+        assert shown["again"]["answer"] == shown["answer"]
+
+
+@pytest.mark.usefixtures("opportunity")
+async def test_a_days_digest_is_shown_with_what_it_was_made_from(
+    make_run: MakeRun, outside: Outside, database_url: str
+) -> None:
+    run = await make_run("digest", NOW, **outside.settings())
+    assert (await digest.run(run))["by"].startswith("stand-in:")
+    done = command("analyze.replay", NOW.date().isoformat(), DATABASE_URL=database_url)
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = json.loads(done.stdout)
+    assert shown["prompt"]["system"] == prompt.DIGEST
+    assert shown["today"]["faults"] == []
+    assert len(shown["inputs"]["day"]["bundles"]) == 1
+    told = command("analyze.costs", DATABASE_URL=database_url).stdout
+    assert {"bundles", "digest"} <= {line.split("\t")[1] for line in told.splitlines() if "\t" in line}
+
+
+def test_a_day_without_a_digest_is_named(database_url: str) -> None:
+    done = command("analyze.replay", "2026-01-01", DATABASE_URL=database_url)
+    assert (done.returncode, done.stderr) == (1, "replay: digest of 2026-01-01: there is none\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,11 @@ async def test_what_a_poor_model_says_is_published_only_where_it_passes_the_wall
         groq_api_key="gsk_small",
         ai_concurrency=2,
         ai_timeout_s=300,
-        ai_max_completion_tokens=512,
+        ai_max_completion_tokens=768,
         ai_budget_usd_per_day=10,
         ai_budget_usd_per_run=10,
     )
+    run = replace(run, job=replace(run.job, deadline_s=7_200))  # so poor a model is slow as well
     patterns, markets, fair = make_cases(CANDIDATES, 0)
     async with run.transaction() as connection:
         await store(connection, markets)

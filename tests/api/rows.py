@@ -72,6 +72,10 @@ async def insert_insight(
         "expires_at": expires_at or created_at + 24 * HOUR,
         "inputs": None,
         "prompt_digest": None,
+        "win_probability_basis": "unproven",
+        "win_baseline": Decimal("0.59"),
+        "raw_win_probability": Decimal("0.55"),
+        "raw_confidence_score": Decimal(64),
     }
     insight_id = await analyzing.insert_insight(connection, row | fields)
     assert insight_id is not None

@@ -62,18 +62,48 @@ def test_every_variable_of_a_function_is_one_that_it_reads_and_none_it_needs_is_
     shared = read_template()["Globals"]["Function"]["Environment"]["Variables"]
     given = set(shared) | set(properties(function)["Environment"]["Variables"])
     secret = set(secret_names(SETTINGS[function]))
-    assert given - {"SECRETS_PATH"} <= variables(SETTINGS[function]) - secret
+    assert given - {"SECRETS_PATH", "SECRETS_FROM"} <= variables(SETTINGS[function]) - secret
     assert given | secret >= required(SETTINGS[function])
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_may_read_the_secrets_that_it_asks_for_and_do_nothing_else(function: str) -> None:
     (policy,) = properties(function)["Policies"]
-    (statement,) = policy["Statement"]
-    assert (statement["Effect"], statement["Action"]) == ("Allow", "ssm:GetParameters")
-    prefix = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${SecretsPath}/"
-    named = [resource["Fn::Sub"].removeprefix(prefix) for resource in statement["Resource"]]
-    assert named == secret_names(SETTINGS[function])
+    parameters, secrets, *others = policy["Statement"]
+    for statement, action, form in (
+        (parameters, "ssm:GetParameters", "ssm:{}:parameter${{SecretsPath}}/{}"),
+        (secrets, "secretsmanager:GetSecretValue", "secretsmanager:{}:secret:${{SecretsPath}}/{}-??????"),
+    ):
+        assert (statement["Effect"], statement["Action"]) == ("Allow", action)
+        named = [
+            "arn:${AWS::Partition}:" + form.format("${AWS::Region}:${AWS::AccountId}", name)
+            for name in secret_names(SETTINGS[function])
+        ]
+        assert [resource["Fn::Sub"] for resource in statement["Resource"]] == named
+    if function == "analyze":
+        (queue,) = others
+        assert queue["Resource"] == {"Fn::GetAtt": ["Candidates", "Arn"]}
+        assert all(action.startswith("sqs:") for action in queue["Action"])
+    else:
+        assert others == []
+
+
+def test_candidates_are_tried_again_no_two_workers_get_one_at_once_and_what_fails_is_kept_and_told() -> None:
+    resources = read_template()["Resources"]
+    queue, mapping = resources["Candidates"]["Properties"], resources["CandidatesToAnalyze"]["Properties"]
+    assert queue["VisibilityTimeout"] >= properties("analyze")["Timeout"]
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadCandidates", "Arn"]}
+    # What is thrown away because it is old never reaches the queue for what failed.
+    assert queue["MessageRetentionPeriod"] > queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"]
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "AnalyzeWorkers"}}
+    watched = {
+        json.dumps(resource["Properties"]["Dimensions"][0]["Value"])
+        for resource in resources.values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and resource["Properties"]["Namespace"] == "AWS/SQS"
+    }
+    queues = [name for name, resource in resources.items() if resource["Type"] == "AWS::SQS::Queue"]
+    assert watched == {json.dumps({"Fn::GetAtt": [name, "QueueName"]}) for name in queues}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

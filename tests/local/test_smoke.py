@@ -37,13 +37,15 @@ def account(*arguments: str) -> dict[str, Any]:
 
 def test_on_the_generated_world_every_stage_has_something_to_show() -> None:
     said = account()
-    for count in ("snapshots", "patterns", "insights", "arbitrage"):
+    for count in ("snapshots", "patterns", "insights", "arbitrage", "arbitrage_analysed"):
         assert said[count] > 0, count
     assert min(said["markets"].values()) > 0
     assert said["served"]["free"] == 403
     assert 0 < said["served"]["basic"] <= 5
     assert said["served"]["premium"] > 0
     assert said["served"]["pro"] > 0
+    assert said["digest_by"].startswith("stand-in:")
+    assert said["arbitrage_not_analysed"].keys() <= {"too many for one run"}
     assert said["nothing_to_do"] == {}
 
 

@@ -371,7 +371,7 @@ def test_the_command_line_serves_until_it_is_told_to_stop(redis_url: str, sign: 
     command = [sys.executable, "-m", "local.upstash", "--port", str(port), "--redis-url", redis_url, "--token", TOKEN]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        with Redis(url=f"http://127.0.0.1:{port}", token=TOKEN, rest_retries=200, rest_retry_interval=0.1) as redis:
+        with Redis(url=f"http://127.0.0.1:{port}", token=TOKEN, rest_retries=900, rest_retry_interval=0.1) as redis:
             assert redis.ping() == "PONG"
             big = json.dumps(["x" * 1000] * 5000)
             redis.set("big", big)

@@ -75,7 +75,7 @@ class DigestPick(_Strict):
     market_title: str = Field(max_length=500)
     recommendation: Recommendation
     one_liner: Claim
-    confidence: Confidence
+    confidence: Confidence | None
 
 
 class DigestAvoid(_Strict):

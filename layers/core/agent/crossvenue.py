@@ -15,12 +15,13 @@ from core.agent.clauses import clauses
 from core.agent.evidence import shown
 from core.agent.grounding import WRONG_IF, Ground, claim_faults, says_something
 from core.agent.labels import BUNDLE_LABELS
-from core.agent.outside import RULES_CHARS, TITLE_CHARS, Subject, clean
+from core.agent.outside import TITLE_CHARS, Subject, clean
 from core.agent.promises import is_denied
 from core.agent.vocabulary import Vocabulary
 from core.models import Fact, Platform
 
 _RISKS = ("SAFE", "CAUTION", "BLOCK")
+_RULES_CHARS = 4_000  # what differs in two texts stands at their ends as often as not
 _EDGE_ROUNDING = Decimal("0.05")  # of a percentage: one decimal may be told
 _VENUE_TAGS: dict[Platform, str] = {"kalshi": "here", "polymarket": "other"}  # as `Bundle.subject` is read
 
@@ -64,7 +65,7 @@ class Bundle:
     def subject(self) -> Subject:
         """All legs' words together, read as if this venue were Kalshi and the other one Polymarket."""
         titles = " — ".join(dict.fromkeys(clean(leg.title, TITLE_CHARS) for leg in self.legs))
-        rules = " ".join([self.because, *self.reasons, *(clean(leg.rules, RULES_CHARS) for leg in self.legs)])
+        rules = " ".join([self.because, *self.reasons, *(clean(leg.rules, _RULES_CHARS) for leg in self.legs)])
         return Subject("kalshi", "", titles, rules, "Yes", "No")
 
     def market_of(self, platform: Platform) -> str | None:
@@ -113,7 +114,8 @@ def pack_bundle(bundle: Bundle, facts: Sequence[Fact]) -> Mapping[str, Any]:
                 "market_id": clean(leg.market_id, TITLE_CHARS),
                 "title": clean(leg.title, TITLE_CHARS),
                 "side": leg.side,
-                "rules": clean(leg.rules, RULES_CHARS),
+                "rules": clean(leg.rules, _RULES_CHARS),
+                "rules_are_whole": len(leg.rules) <= _RULES_CHARS,
             }
             for leg in bundle.legs
         ],
@@ -134,8 +136,8 @@ def cross_venue_faults(answer: CrossVenueAnswer, facts: Sequence[Fact], bundle: 
         found.append("an edge that is not the bundle's")
     if _RISKS.index(answer.settlement_risk) < _RISKS.index(bundle.settlement_risk):
         found.append("a settlement risk milder than code found")
-    texts = [answer.description, *answer.execution_steps, *answer.risks]
-    found += bundle_text_faults(texts, facts, bundle)
+    found += bundle_text_faults([answer.description], facts, bundle)
+    found += bundle_text_faults([*answer.execution_steps, *answer.risks], facts, bundle, may_cite_nothing=True)
     words = Vocabulary(bundle.subject)
     ordered = {order for step in answer.execution_steps for order in _orders(step.text, words)}
     found += [f"no step buys {leg.side} on {leg.platform}" for leg in bundle.legs if _bought(leg) not in ordered]
@@ -146,7 +148,9 @@ def cross_venue_faults(answer: CrossVenueAnswer, facts: Sequence[Fact], bundle: 
     return found
 
 
-def bundle_text_faults(texts: Sequence[Claim], facts: Sequence[Fact], bundle: Bundle) -> list[str]:
+def bundle_text_faults(
+    texts: Sequence[Claim], facts: Sequence[Fact], bundle: Bundle, *, may_cite_nothing: bool = False
+) -> list[str]:
     """Why these texts may not stand; the legs' own ids and titles in them are names."""
     words = Vocabulary(bundle.subject)
     ground = Ground(bundle.subject, facts, None, None, 100 * bundle.net_usd, "unproven")
@@ -154,18 +158,35 @@ def bundle_text_faults(texts: Sequence[Claim], facts: Sequence[Fact], bundle: Bu
     found = []
     for claim in texts:
         named = claim.model_copy(update={"text": _without_names(claim.text, bundle)})
-        found += claim_faults(named, ground, words, may_cite_nothing=any(claim is text for text in texts[1:]))
+        found += claim_faults(named, ground, words, may_cite_nothing=may_cite_nothing)
         found += [f"{side} on {venue} is no leg: {claim.text}" for side, venue in _orders(named.text, words) - legs]
         sold = SALE.search(named.text)
         found += [f"a sale: {claim.text}"] if sold and not is_denied(named.text[: sold.start()]) else []
     return found
 
 
+def stricter(ours: str, said: str) -> str:
+    """The settlement risk that counts where code and a model tell two."""
+    return max(ours, said, key=_RISKS.index)
+
+
+def holding_texts(answer: CrossVenueAnswer, facts: Sequence[Fact], bundle: Bundle) -> dict[str, Any]:
+    """Those of its texts that are true of this quote of the bundle, be the answer an older one's.
+
+    The steps are left out: code's own tell limits and sizes.
+    """
+    holds = not bundle_text_faults([answer.description], facts, bundle)
+    risks = (risk for risk in answer.risks if not bundle_text_faults([risk], facts, bundle, may_cite_nothing=True))
+    return {"description": answer.description.text if holds else None, "risks": [risk.text for risk in risks]}
+
+
 def _without_names(text: str, bundle: Bundle) -> str:
+    """A title is a name in quotation marks only: "15" may be a market's, and yet nothing earns 15%."""
     for leg in bundle.legs:
-        for name in (leg.market_id, clean(leg.title, TITLE_CHARS), leg.title):
-            if name:
-                text = re.sub(rf"[“\"]?{re.escape(name)}[”\"]?", "it", text)
+        for title in filter(None, (clean(leg.title, TITLE_CHARS), leg.title)):
+            text = re.sub(rf"[“\"]{re.escape(title)}[”\"]", "it", text)
+        if leg.market_id:
+            text = re.sub(rf"(?<!\w)[“\"]?{re.escape(leg.market_id)}[”\"]?(?!\w)", "it", text)
     return text
 
 

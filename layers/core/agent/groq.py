@@ -63,14 +63,17 @@ class _Call:
 
 
 class Analyst:
-    """One model. `end_by`: the time of time.monotonic by which calls end; None waits for as long as told."""
+    """One model. `end_by`: the time of time.monotonic by which calls end; None waits for as long as told.
+
+    `leave_by`: when a call must have begun.
+    """
 
     def __init__(self, client: AsyncGroq, model: str, settings: AnalyzeSettings, end_by: float | None) -> None:
         self.model = model
         self._client = client
         self._settings = settings
         self._end_by = end_by
-        self._leave_by = None if end_by is None else end_by - min(settings.ai_timeout_s, _LAST_CALL_S)
+        self.leave_by = None if end_by is None else end_by - min(settings.ai_timeout_s, _LAST_CALL_S)
         self._paces: dict[str, Pace] = defaultdict(lambda: Pace(settings.ai_requests_per_minute))
         self._forecast = Forecast()
         self._away: AnalystUnavailable | None = None
@@ -115,7 +118,7 @@ class Analyst:
         failed = busy = 0
         while True:
             pace, expected = self._paces[tier], self._forecast.tokens(chars)
-            await pace.take(expected, self._leave_by)
+            await pace.take(expected, self.leave_by)
             used, headers = expected, None  # of a call without an answer we do not know what it used
             timeout_s = self._timeout_s()
             try:

@@ -67,7 +67,6 @@ DAY_LABELS: dict[str, tuple[str, str]] = {
     "day_insights": ("insights that are alive", ""),
     "day_positions": ("insights that take a position", ""),
     "day_waiting": ("insights that wait", ""),
-    "day_bundles": ("arbitrage opportunities that are alive", ""),
 }
 
 # What detectors call the same thing, and the factor between the two.

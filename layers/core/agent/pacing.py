@@ -77,6 +77,8 @@ class Pace:
                 now = time.monotonic()
                 wait_s = self._seconds_until(tokens, now)
                 if leave_by is not None and now + wait_s > leave_by:
+                    if now > leave_by:
+                        raise AnalystBusy("groq: no time is left for another call", wait_s)
                     why = self._pause_reason if self._not_before > now else "groq: at its limits"
                     raise AnalystBusy(f"{why} (next call in {wait_s:.0f} s)", wait_s)
                 if wait_s == 0 and (self._is_told or self._calls == 0):

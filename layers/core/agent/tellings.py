@@ -110,7 +110,6 @@ TELLINGS = {
     "day_insights": _telling("insights", also="each"),
     "day_positions": _telling("positions", also="insights each"),
     "day_waiting": _telling("waiting", also="insights each"),
-    "day_bundles": _telling("bundles", also="here other"),
 }
 # What may be said of a number beside words that leave no doubt of its kind; prices have no such words.
 _WEAK = frozenset("comes keeps quote level offer pay price sees each if modal worth buyer pays both leg".split())

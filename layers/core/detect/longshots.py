@@ -33,6 +33,21 @@ class SettledRates:
     proved: npt.NDArray[np.bool_]
 
 
+def proved_gap(
+    rates: SettledRates | None, category: str | None, hours_left: float | None, price: float
+) -> tuple[float, int] | None:
+    """(dollars that YES paid more than such a price, of how many events) where that is proved; else None."""
+    if rates is None or hours_left is None:
+        return None
+    horizon = int(np.searchsorted(rates.horizons, hours_left, side="right")) - 1
+    band = int(np.searchsorted(rates.bands, price, side="right")) - 1
+    name = category if category in rates.categories else ANY_CATEGORY
+    if name not in rates.categories or not (0 <= horizon < rates.gap.shape[1] and 0 <= band < rates.gap.shape[2]):
+        return None
+    cell = rates.categories.index(name or ANY_CATEGORY), horizon, band
+    return (float(rates.gap[cell]), int(rates.count[cell])) if rates.proved[cell] else None
+
+
 def favourite_longshot(history: History, rates: SettledRates | None) -> Signal:
     """YES offered below, or bid above, what such prices in this category, this far from the close, came to.
 

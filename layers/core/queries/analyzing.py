@@ -90,12 +90,23 @@ async def alive_insights(connection: Connection) -> set[tuple[str, str]]:
     return {(row["platform"], row["market_id"]) for row in rows}
 
 
+async def is_alive(connection: Connection, platform: Platform, market_id: str) -> bool:
+    """Whether the market has an insight that stands."""
+    alive: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM ai_insights WHERE status = 'active' AND platform = $1 AND market_id = $2)",
+        platform,
+        market_id,
+    )
+    return alive
+
+
 _INSIGHT_COLUMNS = (
     "platform market_id market_title pattern_type pattern_score category ai_recommendation "
     "confidence_score confidence_basis win_probability one_liner reasoning risk_factors "
     "suggested_position edge_explanation time_sensitivity net_edge_cents evidence evidence_digest "
     "answer price_at_emission yes_price_at_emission no_price_at_emission model prompt_version "
-    "prompt_tokens cached_tokens completion_tokens cost_usd created_at expires_at inputs prompt_digest"
+    "prompt_tokens cached_tokens completion_tokens cost_usd created_at expires_at inputs prompt_digest "
+    "win_probability_basis win_baseline raw_win_probability raw_confidence_score"
 ).split()
 _INSERT_INSIGHT = (
     f"INSERT INTO ai_insights ({', '.join(_INSIGHT_COLUMNS)}) "  # noqa: S608  column names of our own
@@ -113,14 +124,28 @@ async def insert_insight(connection: Connection, row: Mapping[str, Any]) -> str 
 async def insert_withheld(
     connection: Connection, now: datetime, pattern: Pattern, reason: str, detail: str, model: str, cost: Decimal
 ) -> None:
+    await insert_withheld_of(connection, now, pattern.platform, pattern.market_id, reason, detail, model, cost)
+
+
+async def insert_withheld_of(
+    connection: Connection,
+    now: datetime,
+    platform: str,
+    market_id: str,
+    reason: str,
+    detail: str,
+    model: str,
+    cost: Decimal,
+) -> None:
+    """`platform` and `market_id`: of what is no market by itself, those of its first leg, or empty."""
     await connection.execute(
         """
         INSERT INTO withheld_insights (at, platform, market_id, reason, detail, model, cost_usd)
         VALUES ($1, $2, $3, $4, $5, $6, $7)
         """,
         now,
-        pattern.platform,
-        pattern.market_id,
+        platform,
+        market_id,
         reason,
         storable(detail[:2_000]),
         model,
@@ -128,13 +153,18 @@ async def insert_withheld(
     )
 
 
+_MADE = ("answer inputs prompt_version prompt_digest prompt_tokens cached_tokens completion_tokens cost_usd").split()
+
+
 async def insert_digest(connection: Connection, row: Mapping[str, Any]) -> bool:
-    """False when the day has its digest already."""
+    """False when the day has its digest already. `made`: what the analyst's was made from, else None."""
+    made = row["made"] or {}
     day = await connection.fetchval(
         """
         INSERT INTO digests (day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities,
-            watchlist, insight_ids, model)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::uuid[], $9)
+            watchlist, insight_ids, model, without_ai, answer, inputs, prompt_version, prompt_digest, prompt_tokens,
+            cached_tokens, completion_tokens, cost_usd, yesterday)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::uuid[], $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
         ON CONFLICT (day) DO NOTHING RETURNING day
         """,
         row["day"],
@@ -146,6 +176,9 @@ async def insert_digest(connection: Connection, row: Mapping[str, Any]) -> bool:
         row["watchlist"],
         row["insight_ids"],
         row["model"],
+        row["without_ai"],
+        *(made.get(name) for name in _MADE),
+        row["yesterday"],
     )
     return day is not None
 
@@ -153,3 +186,16 @@ async def insert_digest(connection: Connection, row: Mapping[str, Any]) -> bool:
 async def has_digest(connection: Connection, day: date) -> bool:
     found: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM digests WHERE day = $1)", day)
     return found
+
+
+async def digest_made_from(connection: Connection, day: date) -> dict[str, Any] | None:
+    """A day's digest with all that it was made from; None where that day has none."""
+    row = await connection.fetchrow(
+        """
+        SELECT d.day, d.created_at, d.without_ai, d.inputs, d.answer, d.model, d.prompt_version, p.system,
+               p.first_used_at, d.prompt_tokens, d.cached_tokens, d.completion_tokens, d.cost_usd
+        FROM digests d LEFT JOIN ai_prompts p ON p.digest = d.prompt_digest WHERE d.day = $1
+        """,
+        day,
+    )
+    return None if row is None else dict(row)

@@ -22,7 +22,7 @@ NOT_QUOTED_AGAIN = "not quoted again in time"
 _OPPORTUNITY = (
     "bundle_key opportunity_type kalshi_market_id polymarket_market_id description edge_percentage net_edge_usd "
     "cost_usd shares execution_steps risks settlement_risk confidence_score quoted_at expires_at legs sizes "
-    "annualised_percentage settles_at"
+    "annualised_percentage settles_at pays_if analysis analysis_id"
 ).split()
 _NEAR_MISS = ("at bundle_key opportunity_type description lacks reason legs shares edge_percentage quoted_at").split()
 

@@ -13,7 +13,8 @@ _INSIGHT = """
 SELECT i.id::text, i.platform, i.market_id, i.market_title, m.yes_label AS yes_means,
        CASE WHEN m.no_label = m.yes_label THEN 'not: ' || m.yes_label ELSE m.no_label END AS no_means,
        i.pattern_type, i.pattern_score::float8, i.category, i.ai_recommendation, i.confidence_score::float8,
-       i.confidence_basis, i.win_probability::float8, i.one_liner, i.reasoning, i.risk_factors, i.suggested_position,
+       i.confidence_basis, i.win_probability::float8, i.win_probability_basis, i.one_liner, i.reasoning, i.risk_factors,
+       i.suggested_position,
        i.edge_explanation, i.time_sensitivity, i.net_edge_cents::float8, i.evidence, i.price_at_emission::float8,
        i.yes_price_at_emission::float8, i.no_price_at_emission::float8, i.model, i.created_at, i.expires_at
 FROM ai_insights i JOIN markets m USING (platform, market_id)
@@ -77,7 +78,8 @@ async def arbitrage_alive(
                polymarket_market_id AS polymarket_market, edge_percentage::float8, net_edge_usd::float8,
                cost_usd::float8, shares::float8, execution_steps, risks, settlement_risk,
                confidence_score::float8 AS confidence, quoted_at, first_seen_at, expires_at,
-               legs, sizes, annualised_percentage::float8, settles_at
+               legs, sizes, annualised_percentage::float8, settles_at,
+               CASE WHEN (analysis->>'analysed_at')::timestamptz <= $1 THEN analysis END AS analysis
         FROM arbitrage_opportunities
         WHERE quoted_at <= $1 AND least(expires_at, withdrawn_at) > $1
           AND ($3::uuid IS NULL OR (-edge_percentage, id) >
@@ -128,7 +130,7 @@ async def latest_digest(connection: Connection, at: datetime) -> dict[str, Any] 
     row = await connection.fetchrow(
         """
         SELECT day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities, watchlist,
-               insight_ids::text[], model
+               insight_ids::text[], model, without_ai, yesterday
         FROM digests WHERE created_at <= $1 ORDER BY day DESC LIMIT 1
         """,
         at,
@@ -140,7 +142,7 @@ async def digest_of(connection: Connection, day: date, at: datetime) -> dict[str
     row = await connection.fetchrow(
         """
         SELECT day, created_at, top_picks, avoid_list, market_sentiment, arbitrage_opportunities, watchlist,
-               insight_ids::text[], model
+               insight_ids::text[], model, without_ai, yesterday
         FROM digests WHERE created_at <= $1 AND day = $2
         """,
         at,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from core.db import Connection, storable
 
-Part = Literal["insights", "deep", "requests"]
+Part = Literal["insights", "deep", "requests", "bundles", "digest"]
 Outcome = Literal["answered", "published", "withheld", "rejected", "unavailable"]
 
 _ONE_AT_A_TIME = 4_715_002  # our number for the lock under which budgets are looked at and taken from
@@ -71,6 +71,37 @@ async def spent_for(connection: Connection, since: datetime, run: str) -> Spent:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """What counts against one model's limits of a minute, of all processes together."""
+
+    calls: int
+    tokens: int
+
+    def plus(self, call: Wanted) -> Minute:
+        return Minute(self.calls + 1, self.tokens + call.tokens)
+
+
+async def minute_of(connection: Connection, model: str, longest_s: float) -> Minute:
+    """Under the lock of `spent_for`, by the database's clock.
+
+    A call counts from its reservation until a minute after its end: whenever in between it was sent, no sixty seconds
+    hold more than the limit. Of one whose worker died nobody tells the end: it counts as if it took `longest_s`.
+    """
+    (row,) = await connection.fetch(
+        """
+        SELECT count(*) AS calls,
+               coalesce(sum(coalesce(prompt_tokens - cached_tokens + completion_tokens, reserved_tokens)), 0) AS tokens
+        FROM ai_calls
+        WHERE model = $1 AND reserved_at > clock_timestamp() - interval '1 hour'
+          AND coalesce(ended_at, reserved_at + make_interval(secs => $2)) > clock_timestamp() - interval '1 minute'
+        """,
+        model,
+        longest_s,
+    )
+    return Minute(row["calls"], row["tokens"])
+
+
 async def insert_call(connection: Connection, call: Wanted) -> str:
     inserted: str = await connection.fetchval(
         """
@@ -99,7 +130,8 @@ async def mark_call(
     await connection.execute(
         f"""
         WITH quick AS (SELECT {_WITHOUT_THE_DISK})
-        UPDATE ai_calls SET outcome = $2, cost_usd = $3, prompt_tokens = $4, cached_tokens = $5, completion_tokens = $6
+        UPDATE ai_calls SET outcome = $2, cost_usd = $3, prompt_tokens = $4, cached_tokens = $5,
+            completion_tokens = $6, ended_at = clock_timestamp()
         FROM quick WHERE id = $1::uuid
         """,  # noqa: S608  a constant of our own
         call_id,

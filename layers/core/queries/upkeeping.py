@@ -4,8 +4,8 @@ Candles behave as TimescaleDB's continuous aggregates with `materialized_only = 
 outlive the snapshots that they were made from; newer ones are told from the snapshots by the same views. `done_day` is
 the watermark, `logged_day` the invalidation threshold, which moves first and waits for who is inserting; a trigger logs
 later arrivals, and a refresh makes their buckets anew. Unlike there, late snapshots show at once and not with the next
-refresh, and a refresh never replaces a bucket whose snapshots were deleted. A counter's gain needs the snapshot before
-it, which a continuous aggregate cannot look at: so these tables serve with and without the extension.
+refresh, and a refresh never replaces a bucket whose snapshots were deleted. Where snapshots are stored as `aggregates`
+(core.queries.snapshot_storage), TimescaleDB's own go on from `done_day`, which then stands still.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ from typing import Literal
 
 from core.db import Connection
 from core.models import Platform
+from core.queries.snapshot_storage import Storage, hypertable_sizes
 
 # Tables that lose rows every night.
 CHURNED = (
     "market_snapshots", "market_latest", "markets", "events", "candle_hours", "candle_days", "candle_late",
-    "history_columns", "patterns", "withheld_insights", "ai_calls", "arbitrage_opportunities", "arbitrage_lives",
-    "arbitrage_near_misses", "digests", "job_runs", "stripe_events", "sessions", "refresh_tokens", "mail_tokens",
-    "users",
+    "history_columns", "patterns", "withheld_insights", "ai_calls", "analysis_tasks", "arbitrage_opportunities",
+    "arbitrage_lives", "arbitrage_near_misses", "bundle_analyses", "digests", "job_runs", "stripe_events", "sessions",
+    "refresh_tokens",
+    "mail_tokens", "users",
 )  # fmt: skip
 
 Aged = Literal[
     "candle_hours", "candle_days", "history_columns", "patterns", "withheld_insights", "ai_calls",
-    "arbitrage_opportunities", "arbitrage_lives", "digests", "job_runs",
+    "analysis_tasks", "arbitrage_opportunities", "arbitrage_lives", "bundle_analyses", "digests", "job_runs",
 ]  # fmt: skip
 
 Over = Literal["final", "vanished"]
@@ -48,8 +50,17 @@ _OLD: dict[Aged, str] = {
         """,
     "withheld_insights": "t.at < $1",
     "ai_calls": "t.at < $1",
+    "analysis_tasks": "t.run < $1",
     "arbitrage_opportunities": "t.expires_at < $1 AND t.status <> 'active'",
     "arbitrage_lives": "t.ended_at < $1",
+    # A verdict stands as long as a bundle of its rules is seen. One that forbids is why none is: it stands as long as
+    # its markets may be traded.
+    "bundle_analyses": """
+        t.created_at < $1 AND NOT EXISTS (SELECT FROM arbitrage_opportunities a WHERE a.analysis_id = t.id)
+        AND NOT (t.settlement_risk = 'BLOCK' AND EXISTS (
+            SELECT FROM jsonb_to_recordset(t.inputs -> 'bundle' -> 'legs') AS leg (platform text, market_id text)
+            JOIN markets m ON m.platform = leg.platform AND m.market_id = leg.market_id WHERE m.status <> 'final'))
+        """,
     "digests": "t.created_at < $1",
     # When a job last ran well is asked however long ago it was.
     "job_runs": """
@@ -165,21 +176,39 @@ async def materialise(connection: Connection, most: int, timeout_s: float) -> in
     return len(rows)
 
 
-async def materialise_late(connection: Connection, most: int, timeout_s: float) -> int:
-    """Makes candles of `most` markets with late snapshots anew, when `materialise` is done. Returns of how many."""
+async def materialise_late(connection: Connection, storage: Storage, most: int, timeout_s: float) -> int:
+    """Makes candles of `most` markets with late snapshots anew, when `materialise` is done. Returns of how many.
+
+    Where `aggregates` tell newer candles, only of days from before them; the rest is left to their refresh.
+    """
+    aggregated = storage == "aggregates"
     rows = await connection.fetch(
-        "SELECT platform, market_id FROM candle_late ORDER BY platform, market_id LIMIT $1 FOR UPDATE", most
+        "SELECT platform, market_id FROM candle_late WHERE NOT $2 OR oldest < (SELECT done_day FROM candle_progress) "
+        "ORDER BY platform, market_id LIMIT $1 FOR UPDATE",
+        most,
+        aggregated,
     )
     if not rows:
         return 0
     keys = [tuple(row) for row in rows]
     done: date = await connection.fetchval("SELECT done_day FROM candle_progress")
     await _store_candles(connection, keys, done, timeout_s)
+    platforms, market_ids = [platform for platform, _ in keys], [market_id for _, market_id in keys]
+    if aggregated:
+        await connection.execute(
+            "UPDATE candle_late d SET oldest = $3, since = greatest(since, $3) "
+            "FROM unnest($1::text[], $2::text[]) AS k(platform, market_id) "
+            "WHERE d.platform = k.platform AND d.market_id = k.market_id",
+            platforms,
+            market_ids,
+            done,
+        )
+        return len(keys)
     await connection.execute(
         "DELETE FROM candle_late d USING unnest($1::text[], $2::text[]) AS k(platform, market_id) "
         "WHERE d.platform = k.platform AND d.market_id = k.market_id",
-        [platform for platform, _ in keys],
-        [market_id for _, market_id in keys],
+        platforms,
+        market_ids,
     )
     return len(keys)
 
@@ -225,7 +254,7 @@ async def release_snapshots(connection: Connection, before: datetime, timeout_s:
         """
         UPDATE candle_progress SET raw_day = greatest(raw_day, ((until - interval '1 microsecond')
             AT TIME ZONE 'UTC')::date + 1)
-        FROM (SELECT least($1, done_day::timestamp AT TIME ZONE 'UTC') AS until FROM candle_progress) AS bound
+        FROM (SELECT least($1, candles_stored_until()) AS until) AS bound
         WHERE EXISTS (SELECT FROM market_snapshots WHERE time < until) RETURNING until
         """,
         before,
@@ -268,6 +297,7 @@ async def delete_aged(connection: Connection, table: Aged, before: datetime, mos
 
 async def trim_ended(
     connection: Connection,
+    storage: Storage,
     platform: Platform,
     before: datetime,
     last: tuple[datetime, str],
@@ -277,7 +307,8 @@ async def trim_ended(
 ) -> Chunk:
     """Takes snapshots, latest quote and raw answer from markets that are known to be final since before `before`.
 
-    What is traded, who asks and how it ended stays. Only once all their snapshots are in candles.
+    What is traded, who asks and how it ended stays. Only once all their snapshots are in candles. `aggregates` would
+    lose candles with the snapshots: there these go when their chunk does.
     """
     await _hold_markets(connection, platform, timeout_s)
     (row,) = await connection.fetch(
@@ -285,13 +316,13 @@ async def trim_ended(
         WITH ended AS MATERIALIZED (
             SELECT m.platform, m.market_id, m.status_seen_at FROM markets m
             WHERE m.platform = $1 AND m.status = 'final' AND m.trimmed_at IS NULL AND m.status_seen_at < $2
-              AND (m.status_seen_at, m.market_id) > ($3, $4) AND {_NOBODY_NEEDS} AND NOT EXISTS (
+              AND (m.status_seen_at, m.market_id) > ($3, $4) AND {_NOBODY_NEEDS} AND ($7 OR NOT EXISTS (
                 SELECT FROM market_snapshots s
-                WHERE s.platform = m.platform AND s.market_id = m.market_id AND s.time >= {_MATERIALISED})
+                WHERE s.platform = m.platform AND s.market_id = m.market_id AND s.time >= {_MATERIALISED}))
             ORDER BY m.status_seen_at, m.market_id LIMIT $5
         ), snapshots AS (
             DELETE FROM market_snapshots s USING ended e
-            WHERE s.platform = e.platform AND s.market_id = e.market_id RETURNING 1
+            WHERE NOT $7 AND s.platform = e.platform AND s.market_id = e.market_id RETURNING 1
         ), latest AS (
             DELETE FROM market_latest l USING ended e WHERE l.platform = e.platform AND l.market_id = e.market_id
         ), trimmed AS (
@@ -307,6 +338,7 @@ async def trim_ended(
         *last,
         most,
         now,
+        storage == "aggregates",
         timeout=timeout_s,
     )
     return Chunk(len(row["ids"] or ()), row["snapshots"], (row["ends"][0], row["ids"][0]) if row["ids"] else None)
@@ -394,12 +426,13 @@ async def database_bytes(connection: Connection) -> int:
     return size
 
 
-async def table_sizes(connection: Connection) -> list[TableSize]:
+async def table_sizes(connection: Connection, storage: Storage) -> list[TableSize]:
     """Each table as the last VACUUM or ANALYZE counted it, the largest first.
 
     What lives is estimated as rows times their mean width, as a share of the heap; indexes and TOAST are taken to be as
-    full as the heap is.
+    full as the heap is. A hypertable loses whole chunks, which leave no holes: all of it lives.
     """
+    chunked = {} if storage == "table" else await hypertable_sizes(connection)
     rows = await connection.fetch(
         """
         SELECT c.relname AS name, greatest(c.reltuples, 0)::bigint AS rows, pg_total_relation_size(c.oid) AS bytes,
@@ -413,10 +446,13 @@ async def table_sizes(connection: Connection) -> list[TableSize]:
         WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' ORDER BY bytes DESC, name
         """
     )
-    return [
+    sizes = [
         TableSize(r["name"], r["rows"], r["bytes"], int(r["bytes"] * (1 if r["fill"] is None else min(1, r["fill"]))))
         for r in rows
+        if r["name"] not in chunked
     ]
+    sizes += [TableSize(name, count, size, size) for name, (count, size) in chunked.items()]
+    return sorted(sizes, key=lambda size: (-size.bytes, size.name))
 
 
 async def snapshots_since(connection: Connection, since: datetime, timeout_s: float) -> int:

@@ -60,6 +60,12 @@ async def test_what_is_left_by_the_headers_may_be_used_at_once_and_no_more() -> 
     assert 0.3 < busy.value.wait_s <= 0.5, "50 tokens of 100 a second"
 
 
+async def test_when_the_runs_time_is_up_that_is_what_is_said() -> None:
+    pace = await told(tokens=(6_000, 6_000))
+    with pytest.raises(AnalystBusy, match="no time is left"):
+        await pace.take(50, time.monotonic() - 1)
+
+
 async def test_what_a_call_did_not_use_is_free_again() -> None:
     pace = await told(tokens=(6_000, 900))
     await pace.take(900, soon())

@@ -40,6 +40,9 @@ def opportunity(key: str = "K", at: datetime = NOW, edge: str = "3", **given: An
         "sizes": [],
         "annualised_percentage": Decimal("36.5"),
         "settles_at": at + timedelta(days=30),
+        "pays_if": "both venues settle alike",
+        "analysis": None,
+        "analysis_id": None,
     } | given
 
 

@@ -78,6 +78,7 @@ async def test_inserting_twice_adds_nothing_and_markets_without_a_snapshot_get_n
 
 
 async def test_a_market_that_we_never_saw_trade_counts_back_from_its_total(pool: db.Pool) -> None:
+    await store(pool, make_market(status=MarketStatus.CLOSED))
     candles = [candle(3, "20"), candle(2, "30"), candle(1, "5"), candle(0, "10")]
     assert await insert(pool, *candles, totals={"M-1": Decimal(70)}) == 4
     assert await volumes(pool) == [25, 55, 60, 70]

@@ -12,6 +12,7 @@ import pytest
 from core import db
 from core.models import PLATFORMS, MarketStatus, Pattern, Platform
 from core.queries import analyzing, jobs, matching, upkeeping
+from core.queries.snapshot_storage import storage
 from core.queries.upkeeping import Aged, Chunk, Over
 from tests.api.rows import insert_arbitrage, insert_insight
 from tests.conftest import NOW
@@ -39,7 +40,7 @@ async def materialise(pool: db.Pool, now: datetime = NOW + 3 * DAY) -> None:
 
 async def trim(pool: db.Pool, before: datetime, platform: Platform = "kalshi", most: int = 100) -> Chunk:
     async with pool.acquire() as connection, connection.transaction():
-        return await upkeeping.trim_ended(connection, platform, before, FIRST, most, NOW, 5)
+        return await upkeeping.trim_ended(connection, await storage(connection), platform, before, FIRST, most, NOW, 5)
 
 
 async def forget(pool: db.Pool, before: datetime, platform: Platform = "kalshi", how: Over = "final") -> Chunk:
@@ -257,6 +258,31 @@ async def test_a_living_opportunity_stays_and_so_many_rows_go_at_once(pool: db.P
     assert counts == [2, 1, 0]
 
 
+async def test_a_verdict_that_forbids_stands_as_long_as_its_markets_may_be_traded(pool: db.Pool) -> None:
+    await store(pool, make_market("open"), make_market("over"), now=NOW)
+    for number, (market_id, risk) in enumerate([("open", "BLOCK"), ("over", "BLOCK"), ("open", "CAUTION")]):
+        await pool.execute(
+            """
+            WITH prompt AS (
+                INSERT INTO ai_prompts (digest, version, system, first_used_at) VALUES ($1, 'v', '', $2)
+                RETURNING digest
+            )
+            INSERT INTO bundle_analyses (rules_digest, bundle_key, prompt_version, prompt_digest, settlement_risk,
+                answer, evidence, inputs, model, prompt_tokens, cached_tokens, completion_tokens, cost_usd, created_at)
+            SELECT $1, '', 'v', digest, $3, '{}', '[]', $4, 'm', 0, 0, 0, 0, $2 FROM prompt
+            """,
+            number,
+            NOW,
+            risk,
+            {"bundle": {"legs": [{"platform": "kalshi", "market_id": market_id, "side": "YES"}]}},
+        )
+    await settle(pool, "over")
+    assert await age(pool, "bundle_analyses", NOW + DAY) == 2
+    assert [row["rules_digest"] for row in await pool.fetch("SELECT rules_digest FROM bundle_analyses")] == [0]
+    await settle(pool, "open")
+    assert await age(pool, "bundle_analyses", NOW + DAY) == 1
+
+
 AGES: dict[Aged, str] = {
     "arbitrage_lives": "INSERT INTO arbitrage_lives (bundle_key, opportunity_type, first_seen_at, last_seen_at, "
     "last_edge_percentage, peak_edge_percentage, peak_net_edge_usd, peak_at, ended_at) "
@@ -271,6 +297,8 @@ AGES: dict[Aged, str] = {
     "ai_calls": "INSERT INTO ai_calls (at, run, part, platform, market_id, model, prompt_version, evidence_digest, "
     "reserved_usd, reserved_tokens) "
     "SELECT d, '', 'deep', '', '', '', '', 0, 0, 0 FROM unnest('{2026-11-20Z, 2026-11-21Z}'::timestamptz[]) d",
+    "analysis_tasks": "INSERT INTO analysis_tasks (run, platform, market_id, detector, free_at) "
+    "SELECT d, '', '', '', d FROM unnest('{2026-11-20Z, 2026-11-21Z}'::timestamptz[]) d",
     "digests": "INSERT INTO digests SELECT d, d, '[]', '[]', '\"\"', '[]', '[]', '{}', '' "
     "FROM unnest('{2026-11-20Z, 2026-11-21Z}'::timestamptz[]) d",
 }
@@ -287,7 +315,11 @@ async def test_live_bytes_follow_the_rows_and_the_files_stay(pool: db.Pool) -> N
     async def size() -> Any:
         async with pool.acquire() as connection:
             await upkeeping.vacuum(connection, "market_snapshots", 60)
-            return next(t for t in await upkeeping.table_sizes(connection) if t.name == "market_snapshots")
+            return next(
+                t
+                for t in await upkeeping.table_sizes(connection, await storage(connection))
+                if t.name == "market_snapshots"
+            )
 
     await pool.execute(
         "INSERT INTO market_snapshots (time, platform, market_id, price, volume, yes_price, no_price) "

@@ -38,16 +38,19 @@ def make_day(random: Random) -> tuple[Day, Answer]:
             "confidence_score": float(answer["confidence_score"]),
             "net_edge_cents": scene.evidence.net_edge_cents,
             "evidence": scene.evidence.as_json(),
+            "created_at": NOW,
             "one_liner": answer["one_liner"]["text"],
             "reasoning": answer["reasoning"][0]["text"],
             "edge_explanation": answer["edge_explanation"]["text"],
         }
-        items.append(digest_item(row, place))
+        items.append(digest_item(row, place, NOW))
         answers.append(answer)
     bundles = [make_bundle(random) for _ in range(random.randint(0, 2))]
     day = Day(
         tuple(items),
         tuple(DigestBundle(f"bundle-{n}", one, gather_bundle(one, NOW, f"B{n}.E")) for n, one in enumerate(bundles, 1)),
+        len(items),
+        sum(item.position != "WAIT" for item in items),
     )
     return day, _good(random, day, answers)
 
