@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -26,43 +26,59 @@ _KINDS = {"bids_above_one": "sum", "ladder_broken": "ladder"}
 Found = dict[str, dict[int, list[bool]]]
 
 
-def found_together(seed: int, markets: int, start: datetime) -> tuple[Found, dict[str, int], int]:
-    """(by detector and size in cents whether each fault of a day scored 50 when it began, false alarms, market-days).
+def found_together(seed: int, markets: int, start: datetime) -> Found:
+    """By detector and size in cents whether each fault of a day scored 50 when it began.
 
-    A crossing counts as found where the gap is 4 cents or more, which is its score of 50.
+    Listed are only the events of what begins then. A crossing counts as found where the gap is 4 cents or more, which
+    is its score of 50.
     """
     world = GeneratedWorld(seed, markets)
-    truth = world.truth(start - _WINDOW, start + timedelta(days=1))
-    faults = [fault for fault in truth["anomalies"] if fault["kind"] in _KINDS]
+    truth = world.truth(start, start + timedelta(days=1))
+    faults, crossings = defaultdict(list), defaultdict(list)
+    for fault in truth["anomalies"]:
+        if fault["kind"] in _KINDS:
+            faults[fault["time"]].append(fault)
+    for crossing in truth["crossings"]:
+        crossings[crossing["from"]].append(crossing)
     found: Found = defaultdict(lambda: defaultdict(list))
-    alarms, seen = dict.fromkeys(DETECTORS, 0), 0
-    before: set[tuple[str, str]] = set()
     for slot in range(_DAY):
         at = start + timedelta(seconds=slot * SLOT_S)
+        begun, crossed = faults[at.isoformat()], crossings[at.isoformat()]
+        named = {market for fault in begun for market in fault["markets"]}
+        named |= {crossing[venue] for crossing in crossed for venue in PLATFORMS}
+        if not named:
+            continue
+        listed = open_markets(world, at, named)
+        scored = _found_in(listed, at)
+        for fault in begun:
+            name = _detector_of(fault, listed)
+            hit = any((name, market) in scored for market in fault["markets"])
+            found[name][round(100 * abs(fault["size"]))].append(hit)
+        for crossing in crossed:
+            size = round(100 * crossing["edge_before_fees"])
+            found["cross_venue_gap"][size].append(_gap_cents(crossing, truth["pairs"], listed) >= 4)
+    return found
+
+
+def false_alarms(seed: int, markets: int, start: datetime, listings: int) -> tuple[dict[str, int], int]:
+    """(how often a market scored 50 that was not at fault, how many were looked at), in listings three hours apart."""
+    world = GeneratedWorld(seed, markets)
+    alarms, seen = dict.fromkeys(DETECTORS, 0), 0
+    for number in range(listings):
+        at = start + timedelta(hours=3 * number)
+        truth = world.truth(at - _WINDOW, at + timedelta(seconds=SLOT_S))
+        active = {market for fault in truth["anomalies"] if fault["kind"] in _KINDS for market in fault["markets"]}
         listed = open_markets(world, at)
         seen += len(listed)
-        scored = _scored(listed, at)
-        now = {name for name, score in scored.items() if score >= THRESHOLD}
-        for fault in faults:
-            if fault["time"] == at.isoformat():
-                name = _detector_of(fault, listed)
-                hit = any((name, market) in now for market in fault["markets"])
-                found[name][round(100 * abs(fault["size"]))].append(hit)
-        active = {m for f in faults if at - _WINDOW < datetime.fromisoformat(f["time"]) <= at for m in f["markets"]}
-        for name, market in now - before:
+        for name, market in _found_in(listed, at):
             alarms[name] += market not in active
-        before = now
-        for crossing in truth["crossings"]:
-            if crossing["from"] == at.isoformat():
-                size = round(100 * crossing["edge_before_fees"])
-                found["cross_venue_gap"][size].append(_gap_cents(crossing, truth["pairs"], listed) >= 4)
-    return found, alarms, seen // _DAY
+    return alarms, seen
 
 
-def open_markets(world: GeneratedWorld, at: datetime) -> dict[str, OpenMarket]:
-    """By id, what a sweep of both venues at `at` would know."""
+def open_markets(world: GeneratedWorld, at: datetime, named: Set[str] | None = None) -> dict[str, OpenMarket]:
+    """By id, what a sweep of both venues at `at` would know, of the events of these markets or of all."""
     found: dict[str, OpenMarket] = {}
-    for platform, body in _bodies(world, at):
+    for platform, body in _bodies(world, at, named):
         page = VENUES[platform].parse_page(body)  # type: ignore[index]
         events: Mapping[str, Event] = {event.event_id: event for event in page.events}
         for market in page.markets:
@@ -77,21 +93,26 @@ def open_markets(world: GeneratedWorld, at: datetime) -> dict[str, OpenMarket]:
     return found
 
 
-def _bodies(world: GeneratedWorld, at: datetime) -> Iterator[tuple[str, Any]]:
+def _bodies(world: GeneratedWorld, at: datetime, named: Set[str] | None) -> Iterator[tuple[str, Any]]:
+    """Listings of events, which say whether outcomes exclude each other."""
     kalshi, polymarket = world.kalshi, world.polymarket
-    yield PLATFORMS[0], {"events": [kalshi.event_body(row, at, nested=True) for row in kalshi.event_rows(at)]}
-    rows = [row for row in polymarket.market_rows(at) if not row.closed(at.timestamp())]
-    yield PLATFORMS[1], polymarket.market_bodies(rows, at, with_tags=True)
+    events, others = kalshi.event_rows(at), polymarket.event_rows(at)
+    if named is not None:
+        events = [row for row in events if any(market.ticker in named for market in row.markets)]
+        others = [row for row in others if any(market.condition_id in named for market in row.markets)]
+    yield PLATFORMS[0], {"events": [kalshi.event_body(row, at, nested=True) for row in events]}
+    yield PLATFORMS[1], {"events": [polymarket.event_body(row, at) for row in others]}
 
 
-def _scored(listed: Mapping[str, OpenMarket], at: datetime) -> dict[tuple[str, str], float]:
+def _found_in(listed: Mapping[str, OpenMarket], at: datetime) -> set[tuple[str, str]]:
+    """(detector, market) of what scores 50 or more."""
     past = make_history(list(listed.values()), {}, at)
     ids = list(listed)
     return {
-        (signal.detector, ids[row]): float(signal.score[row])
+        (signal.detector, ids[row])
         for signal in signals(past)
         if signal.detector in DETECTORS
-        for row in np.flatnonzero(signal.score)
+        for row in np.flatnonzero(signal.score >= THRESHOLD)
     }
 
 
