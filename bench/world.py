@@ -1,5 +1,5 @@
-"""`python -m bench.world [seed markets]`: what is found of what is planted in a generated world; `together [worlds]`: of
-the sums, ladders and crossings of many.
+"""`python -m bench.world [seed markets]`: what is found of what is planted in a generated world; `together [worlds]`:
+of the sums, ladders and crossings of many.
 
 The sizes are the truth file's grades: of a jump in hourly noises of the walk behind the price, of a spike in the noise
 of a quarter-hour's log volume. Anomalies of markets that are quoted on both sides and at 5 to 95 cents, by grade.

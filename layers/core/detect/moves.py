@@ -14,8 +14,8 @@ _NONE = np.float32(np.nan)
 
 JUMP = Null(2.5, 3.05, 3.75, 4.5, 5.5)
 HOURLY_JUMP = Null(2.4, 3.14, 3.94, 4.67, 5.6)
-DRIFT = Null(1.56, 2.48, 3.2, 3.75, 4.2)
-MOMENTUM = Null(1.76, 2.66, 3.3, 3.82, 4.4)
+DRIFT = Null(1.56, 2.48, 3.2, 3.75, 4.3)
+MOMENTUM = Null(1.76, 2.66, 3.3, 3.82, 4.5)
 REVERSAL = Null(1.0, 1.66, 2.16, 2.57, 3.0)
 CONVERGENCE = Null(1.16, 2.1, 2.75, 3.3, 3.9)
 

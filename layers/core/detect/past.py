@@ -170,7 +170,7 @@ class Past:
         """(n,) the sum of the realised variances of the same hours, how many were none, how many are known."""
         base = self.variation[:, 1:-JUDGED]
         known = np.isfinite(base)
-        total, moving = _winsorised_sum(np.where(known, base, np.float32(0)))
+        total, moving = winsorised_sum(np.where(known, base, np.float32(0)))
         return total, moving, counts(known)
 
     @cached_property
@@ -360,7 +360,8 @@ def _winsorised(values: Singles) -> tuple[Singles, Singles]:
     return np.einsum("ij,ij->i", kept, kept), moving
 
 
-def _winsorised_sum(squares: Singles) -> tuple[Singles, Singles]:
+def winsorised_sum(squares: Singles) -> tuple[Singles, Singles]:
+    """Sums of (n, k) squares, and how many are not 0; each counts for at most four times the mean of those."""
     moving = counts(squares != 0)
     most = np.float32(_WINSOR_SQUARES) * squares.sum(axis=1) / moving
     return np.minimum(squares, most[:, None]).sum(axis=1), moving
