@@ -22,7 +22,7 @@ from core.detect.volumes import none
 
 VOLATILITY = Null(1.83, 3.0, 3.95, 4.75, 5.5)
 COARSE_VOLATILITY = Null(1.9, 3.05, 4.15, 5.05, 6.1)
-SPREAD = Null(0.4, 2.4, 3.6, 4.8, 6.4)
+SPREAD = Null(1.25, 2.3, 3.05, 3.7, 4.4)
 _MOST = 9  # times its usual variance that an hour of the week counts for
 _OF_STEPS = 0.75  # of an hour's variance, told by its quarter-hours; the rest by its move
 _LEAST_WALK = 0.08  # of what steps show
@@ -33,7 +33,8 @@ _USUAL_HOURS = 20
 _MIN_RANGE = 0.03
 _LEAST_NOISE = 0.15  # of log spread: a book of whole cents goes from one cent to two
 _MIN_WIDER = 0.01
-_LEAST_RATIO = 1.7
+_LEAST_RATIO = 1.5
+_SAME = 1e-4  # dollars
 
 
 def volatility_regime(past: Past) -> Signal:
@@ -107,7 +108,7 @@ def spread_collapse(past: Past) -> Signal:
     those at the hours of up to a week.
 
     z = mean deviation / own noise * sqrt(how many), of the quotes now and in up to three quarter-hours before; own
-    noise at least 0.15. Now the spread must be 1.7 times the usual and a cent wider. With one side empty there is no
+    noise at least 0.15. Now the spread must be 1.5 times the usual and a cent wider. With one side empty there is no
     spread, and nothing is said. Size k: k own noises, for the hour. No side.
     """
     if past.history.spread is None or past.hours < MIN_HOURS + 1:
@@ -115,11 +116,7 @@ def spread_collapse(past: Past) -> Signal:
     filled, known, usual = past.spread_logs
     noise, count = winsorised_scale(filled - usual[:, None], known)
     noise = np.sqrt(np.square(noise) + np.float32(_LEAST_NOISE**2))
-    now = log_spread(past.spread)
-    quarters = past.history.quarters
-    recent = (
-        now[:, None] if quarters is None else np.column_stack([log_spread(quarters.spread[past.rows][:, :-1]), now])
-    )
+    recent = _recent_spreads(past)
     off = np.where(np.isfinite(recent), recent - usual[:, None], np.float32(0))
     size = off.sum(axis=1) / (noise * np.sqrt(np.isfinite(recent).sum(axis=1)))
     typical = np.exp(usual)
@@ -127,3 +124,17 @@ def spread_collapse(past: Past) -> Signal:
     score = np.where(real, score_of(size, SPREAD), 0)
     numbers = {"spread_typical_cents": 100 * typical, "spread_now_cents": 100 * past.spread}
     return Signal("spread_collapse", score, none(past), numbers)
+
+
+def _recent_spreads(past: Past) -> Singles:
+    """(n, 4) logs of the spreads told in the last quarter-hours, now's the last; NaN for one that is still the quote of
+    now, which is no further proof of how wide it is."""
+    quarters = past.history.quarters
+    if quarters is None:
+        return log_spread(past.spread)[:, None]
+    told = np.column_stack([quarters.spread[past.rows][:, :-1], past.spread])
+    price = past.quarter_prices[:, 1:]
+    same = (price[:, :-1] == price[:, -1:]) & (np.abs(told[:, :-1] - told[:, -1:]) < _SAME)
+    recent = log_spread(told)
+    recent[:, :-1][same] = np.nan
+    return recent
