@@ -33,7 +33,7 @@ def seeds(name: str) -> Iterator[int]:
         number += 1
 
 
-TUNED, JUDGED = "oddwons tuned", "oddwons judged 2026-12-02"
+TUNED, JUDGED = "oddwons tuned", "oddwons judged 2026-12-03"
 
 
 def recall(name: str, seed: int, markets: int = 4_000, sizes: Sequence[float] = SIZES) -> dict[float, float]:

@@ -20,7 +20,7 @@ from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 from core.detect.volumes import none
 
-VOLATILITY = Null(1.83, 3.0, 3.95, 4.75, 5.5)
+VOLATILITY = Null(1.83, 3.0, 3.95, 4.75, 5.7)
 COARSE_VOLATILITY = Null(1.9, 3.05, 4.15, 5.05, 6.1)
 SPREAD = Null(1.25, 2.3, 3.05, 3.7, 4.4)
 _MOST = 9  # times its usual variance that an hour of the week counts for
