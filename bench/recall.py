@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from bench.martingales import A_DAY, HOURS, LEVEL_NOISE, QUARTERS, SPREAD_NOISE, Floats, Latent, clean, coarse, shown
+from bench.martingales import A_DAY, Floats, clean, coarse, shown
+from bench.plants import NOW, PLANTS, Planted, plant
 from core.detect.detectors import signals
 from core.detect.history import History
 from core.detect.scores import POINTS_A_DECADE
 
 THRESHOLD = 50.0
-_MIDDLE = 2.94  # log-odds of 95 cents
-SIZES = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
-NOW = QUARTERS * (HOURS + 1) - 1  # the quarter-hour at which what was planted is complete
+_FOUND = 0.9
+SIZES = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 
 
 def seeds(name: str) -> Iterator[int]:
@@ -34,148 +33,39 @@ def seeds(name: str) -> Iterator[int]:
         number += 1
 
 
-TUNED, JUDGED = "oddwons tuned", "oddwons judged 2026-11-25"
+TUNED, JUDGED = "oddwons tuned", "oddwons judged 2026-12-03"
 
 
-# What is planted, of sizes (N,) with signs (N,)
-
-Plant = Callable[[np.random.Generator, Latent, Floats, Floats], Latent]
-
-
-def jump(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
-    """In one quarter of the last hour, `size` hourly noises."""
-    at = NOW - rng.integers(0, QUARTERS, len(latent))
-    later = np.arange(latent.odds.shape[1]) >= at[:, None]
-    return replace(latent, odds=latent.odds + later * (size * sign * latent.noise)[:, None])
-
-
-def ramp(hours: int, share: float, before: int = 0) -> Plant:
-    """`size * share` hourly noises an hour for `hours`, up to `before` hours ago."""
-
-    def plant(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
-        since = np.arange(latent.odds.shape[1]) - (NOW - QUARTERS * (hours + before))
-        way = np.clip(since / QUARTERS, 0, hours).astype(np.float32)
-        return replace(latent, odds=latent.odds + way * (share * size * sign * latent.noise)[:, None])
-
-    return plant
-
-
-def there_and_back(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
-    latent = ramp(12, 0.5, before=3)(rng, latent, size, sign)
-    return ramp(3, 1.0)(rng, latent, size, -sign)
-
-
-def to_its_end(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
-    """From 50 to 70 cents (or 30 to 50), a day before the close."""
-    start = rng.uniform(0.0, 0.85, len(latent)).astype(np.float32) * sign
-    moved = latent.odds - latent.odds[:, [NOW - 48]] + start[:, None]
-    late = replace(latent, odds=moved, hours_left=np.full(len(latent), 24, dtype=np.float32))
-    return ramp(12, 0.5)(rng, late, size, sign)
-
-
-def spike(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
-    """The last hour's volume times exp(size * a quarter-hour's noise of log volume about its daily shape)."""
-    return _busier(latent, size * np.sqrt(np.square(latent.flow) + LEVEL_NOISE**2))
-
-
-def jump_on_nothing(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
-    """A jump in an hour that trades half of what it would have."""
-    return _busier(jump(rng, latent, size, sign), np.full(len(latent), np.log(0.5), dtype=np.float32))
-
-
-def _busier(latent: Latent, off: Floats) -> Latent:
-    volume = latent.volume.copy()
-    volume[:, NOW - QUARTERS + 1 : NOW + 1] *= np.exp(off)[:, None]
-    return replace(latent, volume=volume)
-
-
-def wilder(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
-    """The last six hours' moves `size` times as large as a market shows: steps added that make up the variance."""
-    more = np.sqrt(np.maximum(np.square(size) - 1, 0) / QUARTERS) * latent.noise
-    steps = rng.standard_normal(latent.odds.shape, dtype=np.float32) * more[:, None]
-    steps[:, : NOW + 1 - 6 * QUARTERS] = 0
-    return replace(latent, odds=latent.odds + np.cumsum(steps, axis=1))
-
-
-def wider(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
-    """The last hour's spreads times exp(size * their noise)."""
-    half = latent.half.copy()
-    half[:, NOW - QUARTERS + 1 : NOW + 1] *= np.exp(size * SPREAD_NOISE)[:, None]
-    return replace(latent, half=half)
-
-
-def left_behind(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
-    """The first of each ladder stands still for three hours and more, while its driver moves in the last of them."""
-    first = _first_of_ladders(latent)
-    event = latent.event
-    later = np.arange(latent.odds.shape[1]) > NOW - QUARTERS
-    shift = np.zeros(len(latent), dtype=np.float32)
-    ladder = np.isin(event, event[first])
-    leader = np.searchsorted(event[first], event[ladder])
-    shift[ladder] = (size * sign * latent.noise)[first][leader]
-    frozen = latent.frozen.copy()
-    frozen[first, NOW + 1 - 3 * QUARTERS - 1 :] = True
-    return replace(latent, odds=latent.odds + later * shift[:, None], frozen=frozen)
-
-
-def follower(rng: np.random.Generator, latent: Latent, size: Floats, sign: Floats) -> Latent:
-    """The first of each ladder goes where the others went an hour before; these move in the last hour."""
-    first = _first_of_ladders(latent)
-    odds = latent.odds.copy()
-    own = odds[first]
-    odds[first, QUARTERS:] = own[:, :-QUARTERS]
-    ladder = np.isin(latent.event, latent.event[first])
-    ladder[first] = False
-    shift = np.zeros(len(latent), dtype=np.float32)
-    leader = np.searchsorted(latent.event[first], latent.event[ladder])
-    shift[ladder] = (size * sign * latent.noise)[first][leader]
-    later = np.arange(odds.shape[1]) > NOW - QUARTERS
-    return replace(latent, odds=odds + later * shift[:, None])
-
-
-def _first_of_ladders(latent: Latent) -> npt.NDArray[np.intp]:
-    return np.arange(0, len(latent) // 4, 4)
-
-
-PLANTS: dict[str, Plant] = {
-    "price_jump": jump,
-    "price_drift": ramp(24, 0.5),
-    "momentum": ramp(6, 1.0),
-    "reversal": there_and_back,
-    "convergence": to_its_end,
-    "volume_spike": spike,
-    "volume_without_price": spike,
-    "price_without_volume": jump_on_nothing,
-    "volatility_regime": wilder,
-    "spread_collapse": wider,
-    "stale_quote": left_behind,
-    "lead_lag": follower,
-}
-OF_RELATED = frozenset(("stale_quote", "lead_lag"))
-
-
-def recall(name: str, seed: int, markets: int = 4_000) -> dict[float, float]:
-    """By size, the share whose score is 50 or more: of markets that do not stand still for hours, at 5 to 95 cents
-    before. A size is in the noise that a market showed in the week before, quotes and rounding and all. Moves go
-    away from the nearer end, where there is room for them."""
+def recall(name: str, seed: int, markets: int = 4_000, sizes: Sequence[float] = SIZES) -> dict[float, float]:
+    """By size, the share whose score is 50 or more, of markets that do not stand still for hours and that have room for
+    it. A size is in the noise that a market showed in the week before, quotes and rounding and all."""
     found = {}
-    for number, size in enumerate(SIZES):
-        rng = np.random.default_rng([seed, number])
-        latent = clean(rng, markets, days=0)
-        latent = replace(latent, frozen=np.zeros_like(latent.frozen))
-        noise = seen_noise(shown(np.random.default_rng(seed), latent)(NOW))
-        before = latent.odds[:, NOW - QUARTERS * 24]
-        sign = np.where(before > 0, -1, 1).astype(np.float32)
-        if name == "convergence":
-            sign = -sign
-        sized = replace(latent, noise=noise)
-        planted = PLANTS[name](rng, sized, np.full(markets, size, dtype=np.float32), sign)
-        history = shown(rng, planted)(NOW)
+    for size in sizes:
+        rng, planted = planted_in(name, seed, markets, size)
+        history = shown(rng, planted.latent)(NOW)
         (signal,) = [signal for signal in signals(history) if signal.detector == name]
-        rows = _first_of_ladders(latent) if name in OF_RELATED else np.arange(markets // 2, markets)
-        rows = rows[np.abs(before[rows]) < _MIDDLE]
-        found[size] = float((signal.score[rows] >= THRESHOLD).mean())
+        found[size] = float((signal.score[planted.rows] >= THRESHOLD).mean())
     return found
+
+
+def planted_in(name: str, seed: int, markets: int, size: float) -> tuple[np.random.Generator, Planted]:
+    rng = np.random.default_rng([seed, round(10 * size)])
+    latent = clean(rng, markets, days=0)
+    latent = replace(latent, frozen=np.zeros_like(latent.frozen))
+    noise = seen_noise(shown(np.random.default_rng(seed), latent)(NOW))
+    return rng, plant(name, rng, latent, noise, size)
+
+
+def found_from(curve: Mapping[float, float]) -> float:
+    """The size from which on 0.9 or more is found, between those measured by a straight line; NaN for none."""
+    sizes, shares = np.array(list(curve)), np.array(list(curve.values()))
+    short = np.flatnonzero(shares < _FOUND)
+    if not len(short):
+        return float(sizes[0])
+    last = int(short[-1])
+    if last + 1 == len(sizes):
+        return float("nan")
+    return float(np.interp(_FOUND, shares[last : last + 2], sizes[last : last + 2]))
 
 
 def seen_noise(history: History) -> Floats:

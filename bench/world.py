@@ -1,4 +1,5 @@
-"""`python -m bench.world [seed markets]`: what is found of the jumps and spikes planted in a generated world.
+"""`python -m bench.world [seed markets]`: what is found of what is planted in a generated world; `together [worlds]`:
+of the sums, ladders and crossings of many.
 
 The sizes are the truth file's grades: of a jump in hourly noises of the walk behind the price, of a spike in the noise
 of a quarter-hour's log volume. Anomalies of markets that are quoted on both sides and at 5 to 95 cents, by grade.
@@ -7,8 +8,8 @@ of a quarter-hour's log volume. Anomalies of markets that are quoted on both sid
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from bench.martingales import A_DAY, HOURS, QUARTERS, Floats, told
 from bench.recall import JUDGED, THRESHOLD, seeds
+from bench.world_together import false_alarms, found_together
 from core.detect.detectors import signals
 from core.detect.history import History
 from local.world import GeneratedWorld
@@ -24,6 +26,7 @@ from local.world_families import SLOT_S
 
 START = datetime(2026, 11, 14, tzinfo=UTC)
 _BEFORE = QUARTERS * (HOURS + 1)
+_TOGETHER, _LISTINGS = 1_000, 2  # markets of a world; how often all of them are listed
 
 
 def recall(seed: int, markets: int) -> dict[str, dict[float, list[bool]]]:
@@ -91,11 +94,33 @@ def _shown(world: GeneratedWorld, venue: str) -> tuple[Callable[[int], History],
     return history, ids, price
 
 
+def together(worlds: int) -> None:
+    found: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    alarms: Counter[str] = Counter()
+    seen = 0
+    for number, _ in zip(seeds(JUDGED), range(worlds), strict=False):
+        for name, sizes in found_together(number % 2**31, _TOGETHER, START).items():
+            for size, hits in sizes.items():
+                found[name][size] += hits
+        false, looked_at = false_alarms(number % 2**31, _TOGETHER, START, _LISTINGS)
+        alarms.update(false)
+        seen += looked_at
+    for name, sizes in found.items():
+        print(f"{name:20}", _curve(sizes, "c"))
+    print(f"not planted, of {seen:,} markets looked at:", dict(alarms))
+
+
+def _curve(sizes: Mapping[Any, list[bool]], unit: str = "") -> str:
+    return "  ".join(f"{size:g}{unit}: {np.mean(hits):.2f} ({len(hits)})" for size, hits in sorted(sizes.items()))
+
+
 def main(arguments: list[str]) -> None:
+    if arguments[:1] == ["together"]:
+        together(int(arguments[1]) if len(arguments) > 1 else 20)
+        return
     seed = int(arguments[0]) if arguments else next(seeds(JUDGED)) % 2**31
     for kind, grades in recall(seed, int(arguments[1]) if arguments else 4_000).items():
-        curve = "  ".join(f"{grade:g}: {np.mean(hits):.2f} ({len(hits)})" for grade, hits in sorted(grades.items()))
-        print(f"{kind:14}", curve)
+        print(f"{kind:20}", _curve(grades))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from core.detect.longshots import SettledRates
 from core.detect.rates import VERSION
 from core.detect.rates_settled import BANDS, HORIZONS_H
 from core.queries import rates
-from core.queries.settled_rates import insert_settled_rates
+from core.queries.settled_rates import insert_settled_rates, latest_settled_rates
 from core.runtime import Run, run_job
 from core.settings import AnalyzeSettings
 from tests.analyze.conftest import NOW, MakeRun, Outside, rows
@@ -154,6 +154,21 @@ async def test_rates_of_the_future_are_not_read(make_run: MakeRun, outside: Outs
         assert await rates.latest_rates(connection, NOW) is None
         found = await rates.latest_rates(connection, NOW + timedelta(hours=2))
     assert found == (NOW + timedelta(hours=1), {("price_jump", "Politics", 2): (make_rate(),)})
+
+
+async def test_what_an_earlier_version_measured_is_not_served_and_its_history_is_replayed_anew(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    run = await make_run("base-rates", NOW)
+    before = await base_rates.run(run)
+    async with run.transaction() as connection:
+        for table in ("base_rates", "settled_rates", "rate_moments", "rate_progress"):
+            await connection.execute(f"UPDATE {table} SET version = {VERSION - 1}")
+        assert await rates.latest_rates(connection, NOW) is None
+        assert await latest_settled_rates(connection, NOW) is None
+    again = await base_rates.run(run)
+    assert again["hours_replayed"] == before["hours_replayed"] > 0
+    assert again["moments"]["kept"] == before["moments"]["kept"]
 
 
 async def test_a_proved_disadvantage_keeps_patterns_from_the_analyst(make_run: MakeRun, outside: Outside) -> None:

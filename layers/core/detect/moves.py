@@ -9,12 +9,13 @@ from core.detect.scores import Null, score_of
 from core.detect.signals import Sides, Signal
 
 MIN_MOVE = 0.015
+_BOUNCE = 0.15  # of the spread: the standard deviation of a middle within it
 _NONE = np.float32(np.nan)
 
-JUMP = Null(2.6, 3.25, 4.05, 5.0, 6.2)
+JUMP = Null(2.5, 3.05, 3.75, 4.5, 5.5)
 HOURLY_JUMP = Null(2.4, 3.14, 3.94, 4.67, 5.6)
-DRIFT = Null(1.56, 2.48, 3.2, 3.75, 4.1)
-MOMENTUM = Null(1.76, 2.66, 3.3, 3.82, 4.33)
+DRIFT = Null(1.56, 2.48, 3.2, 3.75, 4.3)
+MOMENTUM = Null(1.76, 2.66, 3.3, 3.82, 4.5)
 REVERSAL = Null(1.0, 1.66, 2.16, 2.57, 3.0)
 CONVERGENCE = Null(1.16, 2.1, 2.75, 3.3, 3.9)
 
@@ -49,7 +50,8 @@ def largest_quarter(past: Past) -> tuple[Singles, Singles]:
     """(own noises, cents) of the largest of the last hour's quarter-hour moves; NaN where none is known.
 
     What was half taken back since is a quote that flickered and counts for nothing, as does the half of what the spread
-    widened by, which moves the middle when one side of the book leaves. After a standstill of w
+    is wider by than usual, which moves the middle when one side of the book leaves. Where the quotes at either end of
+    the move stood wider than usual, the middle's bounce within them is added to the noise. After a standstill of w
     quarter-hours a martingale moves by sqrt(w) noises: a halt that ends, or a market that seldom trades, is no jump.
     """
     price = past.quarter_prices
@@ -61,6 +63,7 @@ def largest_quarter(past: Past) -> tuple[Singles, Singles]:
     move = np.take_along_axis(moves, largest, axis=1)[:, 0]
     left = np.abs(price[:, -1] - before) >= np.abs(after - before) / 2
     scale = np.maximum(past.quarter_scale, past.usual_quarter * np.sqrt(past.quarters_still(largest)))
+    scale = np.sqrt(np.square(scale) + np.float32(_BOUNCE**2) * past.wider_squares(largest) / np.square(past.width))
     size = np.abs(move) / np.maximum(scale, floor)
     size = size * np.maximum(1 - past.widened / (2 * np.abs(after - before)), 0)
     return np.where(left | np.isnan(move), size, 0), 100 * (after - before)

@@ -170,7 +170,7 @@ class Past:
         """(n,) the sum of the realised variances of the same hours, how many were none, how many are known."""
         base = self.variation[:, 1:-JUDGED]
         known = np.isfinite(base)
-        total, moving = _winsorised_sum(np.where(known, base, np.float32(0)))
+        total, moving = winsorised_sum(np.where(known, base, np.float32(0)))
         return total, moving, counts(known)
 
     @cached_property
@@ -262,6 +262,19 @@ class Past:
         wider = self.spread - np.exp(self.spread_logs[2])
         return np.maximum(np.nan_to_num(wider, nan=0.0), 0)
 
+    def wider_squares(self, at: npt.NDArray[np.intp]) -> Singles:
+        """(n,) by how much the squares of the spreads at the two ends of the last hour's quarter `at` (n, 1) exceed the
+        usual ones; 0 where none was told."""
+        quarters = self.history.quarters
+        if quarters is None or self.history.spread is None:
+            return np.zeros(len(self), dtype=np.float32)
+        told = np.column_stack([self.history.spread[self.rows, -2], quarters.spread[self.rows]])
+        usual = np.exp(self.spread_logs[2])[:, None]
+        wider = np.square(told) - np.square(usual)
+        ends = np.take_along_axis(np.where(np.isfinite(wider), wider, np.float32(0)), np.hstack([at, at + 1]), axis=1)
+        found: Singles = np.maximum(ends.sum(axis=1), 0)
+        return found
+
     @cached_property
     def hours_left(self) -> Singles:
         """(n,) NaN where unknown or over."""
@@ -347,7 +360,8 @@ def _winsorised(values: Singles) -> tuple[Singles, Singles]:
     return np.einsum("ij,ij->i", kept, kept), moving
 
 
-def _winsorised_sum(squares: Singles) -> tuple[Singles, Singles]:
+def winsorised_sum(squares: Singles) -> tuple[Singles, Singles]:
+    """Sums of (n, k) squares, and how many are not 0; each counts for at most four times the mean of those."""
     moving = counts(squares != 0)
     most = np.float32(_WINSOR_SQUARES) * squares.sum(axis=1) / moving
     return np.minimum(squares, most[:, None]).sum(axis=1), moving

@@ -4,53 +4,103 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.detect.past import JUDGED, MIN_HOURS, QUARTERS, Past, Singles, counts, log_spread, winsorised_scale
+from core.detect.past import (
+    JUDGED,
+    MIN_HOURS,
+    QUARTERS,
+    ROUNDING,
+    Past,
+    Singles,
+    counts,
+    log_spread,
+    winsorised_scale,
+    winsorised_sum,
+)
 from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 from core.detect.volumes import none
 
-VOLATILITY = Null(0.95, 2.2, 3.4, 4.6, 5.9)
-COARSE_VOLATILITY = Null(1.15, 2.0, 2.66, 3.1, 3.55)
-SPREAD = Null(0.4, 2.4, 3.6, 4.8, 6.0)
+VOLATILITY = Null(1.83, 3.0, 3.95, 4.75, 5.7)
+COARSE_VOLATILITY = Null(1.9, 3.05, 4.15, 5.05, 6.1)
+SPREAD = Null(1.25, 2.3, 3.05, 3.7, 4.4)
+_MOST = 9  # times its usual variance that an hour of the week counts for
+_OF_STEPS = 0.75  # of an hour's variance, told by its quarter-hours; the rest by its move
+_LEAST_WALK = 0.08  # of what steps show
+_LEAST_THINNER = 0.7  # what is left of the usual bounce where it is less
+_LARGEST = 2  # times the third largest hour
+_COUNTED = 5.4  # hours, of six whose largest are bounded
+_USUAL_HOURS = 20
+_MIN_RANGE = 0.03
 _LEAST_NOISE = 0.15  # of log spread: a book of whole cents goes from one cent to two
 _MIN_WIDER = 0.01
-_LEAST_RATIO = 1.7
+_LEAST_RATIO = 1.5
+_SAME = 1e-4  # dollars
 
 
 def volatility_regime(past: Past) -> Signal:
-    """The realised variance of the last six hours, its largest hour left out, against the market's own: the
-    week's, or the day's before where that is more.
+    """The realised variances of the last six hours, each against what was to be expected of it.
 
-    z is the Wilson-Hilferty normal of a chi-square: of 20 quarter-hour steps, or of 5 hourly ones where those are
-    unknown, in units of that variance. The largest hour is left out so that one jump is no regime. Size k: k
-    times the usual noise. No side.
+    An hour's variance: of its quarter-hour steps mostly, some of its whole move, to which the middle's bounce within
+    the quotes adds less. Expected: the week's mean, of which the bounce (what steps show and moves do not) goes as
+    1 / (p (1 - p))^2, and the nearness of the close. z is the Wilson-Hilferty normal of the mean ratio as a chi-square,
+    with the degrees of freedom that the hours of the market's own week had (Satterthwaite 1946): fewer where it seldom
+    moves, none where it never did. The two largest hours count for at most twice the next, so that neither one jump is
+    a regime nor a quote that went and came back.
+    Size k: k times the usual noise. No side.
 
-    Source: realised variance, Andersen and Bollerslev 1998; Wilson and Hilferty 1931.
+    Source: realised variance, Andersen and Bollerslev 1998, and quotes in it, Zhang, Mykland and Ait-Sahalia 2005;
+    Wilson and Hilferty 1931.
     """
     if past.hours < JUDGED + MIN_HOURS + 1:
         return Signal("volatility_regime", np.zeros(len(past)), none(past), {})
     fine = past.history.variation is not None
-    week = np.square(past.week_quarter_scale) * QUARTERS if fine else np.square(past.week_scale)
-    own = np.fmax(week, _day_before(past, week)) * np.square(past.nearness)
-    hours = past.variation[:, -JUDGED:]
-    known = np.isfinite(hours).all(axis=1)
-    rest = np.minimum(hours, 6 * own[:, None]).sum(axis=1) - np.minimum(hours.max(axis=1), 6 * own)
-    steps = (JUDGED - 1) * (QUARTERS if fine else 1)
-    ratio = rest / ((JUDGED - 1) * own)
-    spread = (2 / (9 * steps)) ** 0.5
-    size = (np.cbrt(ratio) - (1 - 2 / (9 * steps))) / spread
-    moved = np.ptp(past.price[:, -1 - JUDGED :], axis=1) >= 0.03
-    score = np.where(known & moved, score_of(size, VOLATILITY if fine else COARSE_VOLATILITY), 0)
+    steps = QUARTERS if fine else 1
+    hours, expected = _variances(past)
+    week, freedom = _week_of(hours[:, :-JUDGED] / expected[:, :-JUDGED], 2 / steps)
+    least = steps * np.square(np.float32(ROUNDING) / past.width)
+    own = np.maximum(expected[:, -JUDGED:] * (week * np.square(past.nearness))[:, None], least[:, None])
+    ratios = np.sort(hours[:, -JUDGED:] / own, axis=1)  # with an unknown hour the sum is unknown
+    ratio = np.minimum(ratios, _LARGEST * ratios[:, [-3]]).sum(axis=1) / _COUNTED
+    off = 2 / (9 * _COUNTED * freedom)
+    size = (np.cbrt(ratio) - (1 - off)) / np.sqrt(off)
+    moved = np.ptp(past.price[:, -1 - JUDGED :], axis=1) >= _MIN_RANGE
+    score = np.where(moved, score_of(size, VOLATILITY if fine else COARSE_VOLATILITY), 0)
     return Signal("volatility_regime", score, none(past), {"volatility_ratio": np.sqrt(ratio)})
 
 
-def _day_before(past: Past, week: Singles) -> Singles:
-    """(n,) the mean hourly variance of the 18 hours before those judged: noise that came with where the price is."""
-    hours = past.variation[:, -JUDGED - 18 : -JUDGED]
-    known = np.isfinite(hours)
-    kept = np.where(known, np.minimum(hours, 4 * week[:, None]), np.float32(0))
-    found: Singles = kept.sum(axis=1) / counts(known)
-    return found
+def _variances(past: Past) -> tuple[Singles, Singles]:
+    """(n, T - 1) of each hour, NaN where unknown, and what its walk and its bounce let expect, but for one factor a
+    market."""
+    moves = np.square(past.moves)
+    if past.history.variation is None:
+        return moves, np.ones_like(moves)
+    base = past.filled[:, :-JUDGED]
+    moves_mean = winsorised_sum(np.square(base))[0] / counts(past.known[:, :-JUDGED])
+    steps_mean = QUARTERS * np.square(past.usual_quarter)
+    # a bounce of variance b adds 2 b to each difference: to four steps an hour, or to one move
+    bounce = np.maximum(steps_mean - moves_mean, 0) / (2 * (QUARTERS - 1))
+    walk = np.maximum(moves_mean - 2 * bounce, np.float32(_LEAST_WALK) * steps_mean)
+    bounce *= 2 * (1 + (QUARTERS - 1) * _OF_STEPS)
+    ends = 1 / np.square(past.price * (1 - past.price))
+    thinner = ends[:, 1:] + ends[:, :-1]
+    before = thinner[:, :-JUDGED]
+    thinner *= (counts(np.isfinite(before)) / np.nansum(before, axis=1))[:, None]
+    np.maximum(thinner[:, -JUDGED:], np.float32(_LEAST_THINNER), out=thinner[:, -JUDGED:])
+    hours: Singles = np.float32(_OF_STEPS) * past.variation[:, 1:] + np.float32(1 - _OF_STEPS) * moves
+    return hours, walk[:, None] + bounce[:, None] * thinner
+
+
+def _week_of(ratios: Singles, usual: float) -> tuple[Singles, Singles]:
+    """(n,) the mean of the known of (n, k) ratios, NaN of less than a day, and how many degrees of freedom one has;
+    `usual` is twice the inverse of those of steps of one size, and counts as much as 20 hours."""
+    known = np.isfinite(ratios)
+    filled, count = np.where(known, ratios, np.float32(0)), counts(known)
+    mean = filled.sum(axis=1) / count
+    kept = np.minimum(filled, _MOST * mean[:, None])
+    mean = kept.sum(axis=1) / count
+    spread = np.einsum("ij,ij->i", kept, kept) / (count * np.square(mean)) - 1
+    freedom = 2 * (count + _USUAL_HOURS) / (count * spread + _USUAL_HOURS * np.float32(usual))
+    return np.where(count >= MIN_HOURS, mean, np.float32(np.nan)), freedom
 
 
 def spread_collapse(past: Past) -> Signal:
@@ -58,7 +108,7 @@ def spread_collapse(past: Past) -> Signal:
     those at the hours of up to a week.
 
     z = mean deviation / own noise * sqrt(how many), of the quotes now and in up to three quarter-hours before; own
-    noise at least 0.15. Now the spread must be 1.7 times the usual and a cent wider. With one side empty there is no
+    noise at least 0.15. Now the spread must be 1.5 times the usual and a cent wider. With one side empty there is no
     spread, and nothing is said. Size k: k own noises, for the hour. No side.
     """
     if past.history.spread is None or past.hours < MIN_HOURS + 1:
@@ -66,11 +116,7 @@ def spread_collapse(past: Past) -> Signal:
     filled, known, usual = past.spread_logs
     noise, count = winsorised_scale(filled - usual[:, None], known)
     noise = np.sqrt(np.square(noise) + np.float32(_LEAST_NOISE**2))
-    now = log_spread(past.spread)
-    quarters = past.history.quarters
-    recent = (
-        now[:, None] if quarters is None else np.column_stack([log_spread(quarters.spread[past.rows][:, :-1]), now])
-    )
+    recent = _recent_spreads(past)
     off = np.where(np.isfinite(recent), recent - usual[:, None], np.float32(0))
     size = off.sum(axis=1) / (noise * np.sqrt(np.isfinite(recent).sum(axis=1)))
     typical = np.exp(usual)
@@ -78,3 +124,17 @@ def spread_collapse(past: Past) -> Signal:
     score = np.where(real, score_of(size, SPREAD), 0)
     numbers = {"spread_typical_cents": 100 * typical, "spread_now_cents": 100 * past.spread}
     return Signal("spread_collapse", score, none(past), numbers)
+
+
+def _recent_spreads(past: Past) -> Singles:
+    """(n, 4) logs of the spreads told in the last quarter-hours, now's the last; NaN for one that is still the quote of
+    now, which is no further proof of how wide it is."""
+    quarters = past.history.quarters
+    if quarters is None:
+        return log_spread(past.spread)[:, None]
+    told = np.column_stack([quarters.spread[past.rows][:, :-1], past.spread])
+    price = past.quarter_prices[:, 1:]
+    same = (price[:, :-1] == price[:, -1:]) & (np.abs(told[:, :-1] - told[:, -1:]) < _SAME)
+    recent = log_spread(told)
+    recent[:, :-1][same] = np.nan
+    return recent

@@ -11,10 +11,12 @@ from core.detect.signals import Sides, Signal
 
 MIN_TRADED = 20.0
 LEVEL = 8  # hours that tell how much a market trades these days
+_FORGOTTEN = 0.75  # what an hour's volume counts for of the next one's
+_WHOLE = (1 - _FORGOTTEN**LEVEL) / (1 - _FORGOTTEN)
 _LEAST_NOISE = 0.15  # of log volume: below it a market that trades like clockwork would call every trade unusual
-SPIKE = Null(1.75, 2.65, 3.3, 3.95, 4.65)
+SPIKE = Null(1.77, 2.66, 3.3, 3.95, 4.75)
 QUIET_SPIKE = SPIKE
-LOUD_MOVE = Null(2.3, 3.05, 3.85, 4.75, 6.0)
+LOUD_MOVE = Null(2.2, 2.9, 3.6, 4.3, 5.3)
 HOURLY_LOUD_MOVE = Null(2.2, 2.9, 3.7, 4.5, 5.6)
 
 
@@ -30,8 +32,8 @@ class Traded:
         known = np.isfinite(past.volumes)
         filled = np.where(known, past.volumes, np.float32(0))
         total = _window(filled)
-        count = LEVEL if known.all() else _window(known.astype(np.float32))
-        level = np.where(np.greater_equal(count, LEVEL / 2), total / count, np.float32(np.nan))
+        weight = _WHOLE if known.all() else _window(known.astype(np.float32))
+        level = np.where(np.greater_equal(weight, _WHOLE / 2), total / weight, np.float32(np.nan))
         off = past.volumes[:, LEVEL:] - level
         scale, seen = winsorised_scale(off[:, :-1], np.isfinite(off[:, :-1]))
         noise = np.where(seen >= MIN_HOURS, np.sqrt(np.square(scale) + np.float32(_LEAST_NOISE**2)), np.float32(np.nan))
@@ -49,9 +51,10 @@ class Traded:
 
 
 def _window(values: Singles) -> Singles:
-    """(n, T - 8): of each column from the ninth on, the sum of the 8 before it, by doubling."""
+    """(n, T - 8): of each column from the ninth on, the sum of the 8 before it, each hour for less the longer ago it
+    is, by doubling."""
     for step in (1, 2, 4):
-        values = values[:, step:] + values[:, :-step]
+        values = values[:, step:] + np.float32(_FORGOTTEN**step) * values[:, :-step]
     return values[:, :-1]
 
 

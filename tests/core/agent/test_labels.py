@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.martingales import clean, shown
-from bench.recall import NOW
+from bench.plants import NOW
 from core.agent.evidence import gather
 from core.agent.labels import DETECTORS_CALL, LABELS
 from core.agent.tellings import TELLINGS
