@@ -1,8 +1,7 @@
 """The wall before answers made by rule: of bad ones none is published, of good ones at least 98%.
 
 The rules are in `corpus/`; what they say is drawn anew from each seed. The guards were written on the seeds 0 to 9;
-these
-are others.
+these are others.
 """
 
 from __future__ import annotations
