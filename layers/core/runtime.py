@@ -51,7 +51,7 @@ JOBS: Mapping[str, Job] = {
         Job("backfill", None, "collect", None),
         Job("analyze", "5,20,35,50 * * * *", "analyze", 600),
         Job("requests", "*/5 * * * *", "analyze", 240),
-        Job("digest", "0,20,40 13 * * *", "analyze", 600),  # made by the first that ends well
+        Job("digest", "0 13 * * *", "analyze", 600),
         Job("base-rates", "10 2 * * *", "analyze", 3_600),
         Job("grade", "25 * * * *", "analyze", 600),
         Job("reconcile", "10 4 * * *", "stripe_webhook", 1_800),
