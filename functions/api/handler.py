@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 gc.disable()  # nothing that is imported is garbage: looking for some among it takes a tenth of a cold start
+# FastAPI asks of each model whether it is one of pydantic 1, and goes without where there is none: it is a twelfth.
+sys.modules["pydantic.v1"] = None  # type: ignore[assignment]
 
 from mangum import Mangum  # noqa: E402
 
