@@ -52,8 +52,9 @@ reset: .venv/.local
 	@$(BIN)/python -m local.kit reset
 
 test: .venv/.dev $(if $(MODEL),.venv/.model)
-	@$(BIN)/pytest -m "not week"
+	@$(BIN)/pytest -m "not week and not model"
 	$(if $(LONG),@$(BIN)/pytest -m week)
+	$(if $(MODEL),@$(BIN)/pytest -m model -n 0)
 
 check: .venv/.dev
 	@$(BIN)/ruff format --check .

@@ -31,7 +31,7 @@ _package = Path(_found[1].origin).parent if _found[1] and _found[1].origin else 
 WEIGHTS = next(iter(_package.glob("*.gguf")), None) if _package else None
 
 pytestmark = [
-    pytest.mark.week,
+    pytest.mark.model,
     pytest.mark.timeout(7_200),
     pytest.mark.skipif(_found[0] is None or WEIGHTS is None, reason="the small model is not here: make .venv/.model"),
 ]

@@ -8,13 +8,11 @@ from __future__ import annotations
 from core.agent.clauses import clauses
 from core.agent.dates import date_spans
 from core.agent.lexicon import is_plain
-from core.agent.phrases import any_of
+from core.agent.phrases import POSSIBLE, any_of
 from core.agent.quantities import quantities
 from core.agent.vocabulary import Vocabulary
 
-_POSSIBLE = any_of(r"""
-    may, might, can, could, would, if, whether, unless, perhaps, possibly, maybe, in case, asks?
-""")
+_POSSIBLE = any_of(f"{POSSIBLE}, asks?")
 _EVENTS = any_of(r"""
     won, lost the, beat, beaten, quit, died, shot, fled, spoke, spoken, wrote, written, sued, stole, stolen, fought,
     sworn, resign\w*, withdr[ea]w\w*, announced, agreed, approved, rejected, vetoed, injured, hurt, arrested, indicted,

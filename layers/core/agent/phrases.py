@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+POSSIBLE = "may, might, can, could, would, if, whether, unless, perhaps, possibly, maybe, in case"
+
 
 def one_of(listed: str) -> str:
     """The comma-separated phrases as alternatives; each may use regular expressions, and ' also matches ’."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from core.agent.phrases import any_of
+from core.agent.phrases import POSSIBLE, any_of
 from core.agent.quoting import is_quoted
 
 _CERTAINTY = any_of(r"""
@@ -84,7 +84,7 @@ _UNTOLD = any_of(r"""
     (?:for|in|within|over|since|after) (?:(?:many|several|some|the past|recent) )?(?:days|weeks|months|years),
     (?:all|this|the whole|the entire) (?:day|week|month|year)(?: long)?,
     (?:day|week|month|year)s?[- ](?:long|old|high|low), (?:daily|weekly|monthly|yearly|multi-\w+) (?:high|low)s?,
-    (?:is|are|looks?|seems?|appears?|remains?) (?:\w+ )?(?:\w+ )?(?:un)?likely(?! to (?:move|matter|fill|be filled)),
+    (?:is|are|looks?|seems?|appears?|remains?) (?:\w+ )?(?:\w+ )?(?<!percent )(?:un)?likely(?! to (?:move|matter|fill)),
     (?:im)?probable,
     (?:knows?|knew|know) (?:more|better|something|best), better informed,
     (?:been|was|were|is|are|proved|proven|turned out) (?:\w+ )?(?:right|correct) (?:before|so far|in the past|about),
@@ -92,7 +92,7 @@ _UNTOLD = any_of(r"""
     (?:book|side|bids|offers|asks) (?:is|are|looks?|stands?|ran|went) (?:empty|gone|dry|one-sided),
     no (?:bids|bidders|offers|buyers|sellers|takers) (?:are|is|left|remain|stand)
 """)
-_POSSIBLY = any_of("may, might, could, can, would, if, whether, unless, perhaps, possibly, maybe, in case")
+_POSSIBLY = any_of(POSSIBLE)
 _HEDGE = any_of(r"may, might, could, if, whether, perhaps, possibly, unless, no, not, nothing, without, \w+n't")
 _DENIAL = any_of(
     r"not, no, never, nothing, none, neither, nor, hardly, without, far from, nobody, \w+n't",

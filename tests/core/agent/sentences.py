@@ -280,6 +280,7 @@ TRUE: dict[str, str] = {
         The probability implied by the other venue is 46%.
     """,
     "FED": """
+        By this market's price a cut is 72 percent likely.
         The market sees a cut as 72% likely.
         YES trades at 73¢ and NO at 28¢.
         The price gained 5¢ within the last hour.

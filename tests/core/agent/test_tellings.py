@@ -103,6 +103,7 @@ def rates(draw: st.DrawFn) -> Rate:
 
 @st.composite
 def candidates(draw: st.DrawFn) -> Candidate:
+    """No two moves or volumes are so near each other that one could be a rounding of the other."""
     yes = draw(st.integers(5, 80))
     moves = draw(st.lists(st.integers(2, 40), min_size=8, max_size=8, unique=True))
     return make_candidate(
