@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.detect.past import ROUNDING, Past, Singles, log_odds
+from core.detect.levels import shift_in_quarters
+from core.detect.past import ROUNDING, Past, Singles
 from core.detect.scores import Null, score_of
 from core.detect.signals import Sides, Signal
 
 MIN_MOVE = 0.015
-_BOUNCE = 0.15  # of the spread: the standard deviation of a middle within it
 _NONE = np.float32(np.nan)
 
 JUMP = Null(2.5, 3.05, 3.75, 4.5, 5.5)
@@ -47,26 +47,20 @@ def price_jump(past: Past) -> Signal:
 
 
 def largest_quarter(past: Past) -> tuple[Singles, Singles]:
-    """(own noises, cents) of the largest of the last hour's quarter-hour moves; NaN where none is known.
+    """(own noises, cents) of the largest of the last hour's quarter-hour shifts; NaN where none is known.
 
-    What was half taken back since is a quote that flickered and counts for nothing, as does the half of what the spread
-    is wider by than usual, which moves the middle when one side of the book leaves. Where the quotes at either end of
-    the move stood wider than usual, the middle's bounce within them is added to the noise. After a standstill of w
-    quarter-hours a martingale moves by sqrt(w) noises: a halt that ends, or a market that seldom trades, is no jump.
+    What was half taken back since, or itself takes back, is a quote that flickered and counts for nothing, as does the
+    half of what the spread is wider by than usual, which moves the middle when one side of the book leaves.
     """
     price = past.quarter_prices
-    moves = np.diff(log_odds(price), axis=1)
-    size = np.where(np.isfinite(moves), np.abs(moves), np.float32(-1))
-    largest = np.argmax(size, axis=1)[:, None]
+    size = np.abs(shift_in_quarters(past))
+    largest = np.argmax(np.where(np.isfinite(size), size, np.float32(-1)), axis=1)[:, None]
     before, after = (np.take_along_axis(price, largest + end, axis=1)[:, 0] for end in (0, 1))
-    floor = np.float32(ROUNDING) / np.sqrt(before * (1 - before) * after * (1 - after))
-    move = np.take_along_axis(moves, largest, axis=1)[:, 0]
-    left = np.abs(price[:, -1] - before) >= np.abs(after - before) / 2
-    scale = np.maximum(past.quarter_scale, past.usual_quarter * np.sqrt(past.quarters_still(largest)))
-    scale = np.sqrt(np.square(scale) + np.float32(_BOUNCE**2) * past.wider_squares(largest) / np.square(past.width))
-    size = np.abs(move) / np.maximum(scale, floor)
+    size = np.take_along_axis(size, largest, axis=1)[:, 0]
+    half = np.abs(after - before) / 2
+    left = (np.abs(price[:, -1] - before) >= half) & (np.abs(after - price[:, 0]) >= half)
     size = size * np.maximum(1 - past.widened / (2 * np.abs(after - before)), 0)
-    return np.where(left | np.isnan(move), size, 0), 100 * (after - before)
+    return np.where(left | np.isnan(size), size, 0), 100 * (after - before)
 
 
 def last_hour(past: Past) -> tuple[Singles, Singles]:
@@ -85,7 +79,7 @@ def price_drift(past: Past) -> Signal:
     z = |sum of 24 hourly moves, each bounded by 2.5 hourly noises| / (noise * sqrt(24)), of 3 cents or more. A drift of
     size k moves k hourly noises an hour, all day. Side: on (underreaction: Jegadeesh and Titman 1993).
     """
-    return _trend(past, "price_drift", 24, 24.0, DRIFT, "move_24h_cents")
+    return _trend(past, "price_drift", 24, DRIFT, "move_24h_cents")
 
 
 def momentum(past: Past) -> Signal:
@@ -93,7 +87,7 @@ def momentum(past: Past) -> Signal:
     noise of six hours. Size k: k hourly noises an hour over the six hours. Side: on (Moskowitz, Ooi and Pedersen 2012,
     time series momentum).
     """
-    signal = _trend(past, "momentum", 6, 6.0, MOMENTUM, "move_6h_cents")
+    signal = _trend(past, "momentum", 6, MOMENTUM, "move_6h_cents")
     if past.hours < 8:
         return signal
     moves = past.filled[:, -6:]
@@ -101,9 +95,9 @@ def momentum(past: Past) -> Signal:
     return Signal("momentum", np.where(one_way, signal.score, 0), signal.side, signal.numbers)
 
 
-def _trend(past: Past, name: str, hours: int, root: float, null: Null, told: str) -> Signal:
+def _trend(past: Past, name: str, hours: int, null: Null, told: str) -> Signal:
     total = past.moved(hours, most=np.float32(2.5) * past.scale)
-    size = np.abs(total) / (past.scale * np.float32(root**0.5))
+    size = np.abs(total) / past.noise_over(hours)
     cents = past.cents(hours)
     real = (np.abs(cents) >= 3) & (np.sign(cents) == np.sign(total))
     score = np.where(real, score_of(size, null), 0)
@@ -117,8 +111,7 @@ def reversal(past: Past) -> Signal:
     signs. Size k: both at k hourly noises an hour. Side: on with the last three hours.
     """
     back, there = past.moved(3), past.moved(12, after=3)
-    scale = past.scale
-    size = np.minimum(np.abs(back) / (scale * np.float32(3**0.5)), np.abs(there) / (scale * np.float32(12**0.5)))
+    size = np.minimum(np.abs(back) / past.noise_over(3), np.abs(there) / past.noise_over(12, after=3))
     last = past.cents(3)
     before = past.cents(15) - last
     real = (back * there < 0) & (np.abs(last) >= 2) & (np.abs(before) >= 2) & (last * before < 0)
@@ -140,7 +133,7 @@ def convergence(past: Past) -> Signal:
     price = past.price[:, -1]
     towards = np.where(price >= 0.7, 1, np.where(price <= 0.3, -1, 0)).astype(np.float32)
     total = past.moved(12, most=np.float32(2.5) * past.scale) * towards
-    size = total / (past.scale * np.float32(12**0.5))
+    size = total / past.noise_over(12)
     cents = past.cents(12)
     real = (past.hours_left <= 48) & (cents * towards >= 2)
     score = np.where(real, score_of(size, CONVERGENCE), 0)

@@ -26,7 +26,12 @@ ROUNDING = 0.0041
 TICK = 0.01
 _LEAST_PRICE = 0.001
 _MOST_TRADED = 1e12  # beyond it a counter is a fault of its source
+_LEAST_WALK = 0.08  # of what steps show
 _WINSOR = 3.76  # mean absolute deviations: 3 standard deviations of a normal
+_SELDOM, _OFTEN = 0.3, 0.6  # of its quarter-hours a market moves in
+_WITHIN = 0.1  # of the usual spread: no middle is known better
+_AS_USUAL = 1.3  # times the week's variance: no more than chance lets a day have
+_BREATHES = 1.5  # times the usual: a spread so wide is nothing new
 _WINSOR_SQUARES = 4.0  # means of an hour's squared steps
 _NONE = np.float32(np.nan)
 
@@ -106,9 +111,57 @@ class Past:
     @cached_property
     def _hourly(self) -> tuple[Singles, Singles, Singles]:
         """(n,) the sum of the squared moves before the last six hours, how many were none, how many are known."""
-        base = np.abs(self.filled[:, : -JUDGED - 1])
+        base = np.abs(self.filled[:, :-JUDGED])
         squares, moving = _winsorised(base)
-        return squares, moving, counts(self.known[:, : -JUDGED - 1])
+        return squares, moving, counts(self.known[:, :-JUDGED])
+
+    @cached_property
+    def bounce(self) -> Singles:
+        """(n,) the variance of a price about the walk behind it, in squared dollars: the middle's bounce within the
+        quotes and their rounding, 0 where no steps are told. It adds twice itself to a step's variance and to a
+        whole hour's alike, by which the two tell it (Zhang, Mykland and Ait-Sahalia 2005).
+        At least what the usual spread lets expect."""
+        steep = 1 / np.square(self.price[:, :-JUDGED] * (1 - self.price[:, :-JUDGED]))
+        steepness = np.nansum(steep, axis=1) / counts(np.isfinite(steep))
+        within = np.float32(_WITHIN) * np.exp(self.spread_logs[2])
+        bounce: Singles = np.fmax(self.week_bounce / steepness, np.square(within))
+        return bounce
+
+    def bounces(self, price: Singles) -> Singles:
+        """(n, k) the same in log-odds at each of these prices."""
+        found: Singles = self.bounce[:, None] / np.square(price * (1 - price))
+        return found
+
+    @cached_property
+    def walk(self) -> Singles:
+        """(n,) the variance of an hour of the walk behind the price, in log-odds: what is left of the moves' without
+        the bounce. At least: that of the hours that did move, less what a one-cent tick explains, as for a scale."""
+        squares, moving, count = self._hourly
+        bounce = 2 * self.week_bounce
+        moved = squares / moving - np.square(np.float32(TICK) / self.width)
+        least = np.float32(_LEAST_WALK) * np.fmax(QUARTERS * np.square(self.usual_quarter), squares / count)
+        walk = np.fmax(np.fmax(squares / count, moved) - bounce, least)
+        return np.where(count >= MIN_HOURS, walk, _NONE)
+
+    def noise_over(self, hours: int, after: int = 0) -> Singles:
+        """(n,) the standard deviation of what `hours` hours, of which the last ended `after` hours ago, move the price
+        shown, in log-odds: their walk, and the bounce at either end."""
+        if self.hours - 1 < hours + after:
+            return self.nothing()
+        ends = self.price[:, [-1 - after - hours, -1 - after]]
+        least = np.square(np.float32(ROUNDING) / self.width)
+        variance = hours * np.square(self.rise) * self.walk + self.bounces(ends).sum(axis=1)
+        noise: Singles = np.sqrt(np.maximum(variance, least))
+        return noise
+
+    @cached_property
+    def week_bounce(self) -> Singles:
+        """(n,) the same in log-odds, on average over the week."""
+        if self.history.variation is None:
+            return np.zeros(len(self), dtype=np.float32)
+        excess = QUARTERS * np.square(self.usual_quarter) - np.square(self.usual)
+        bounce: Singles = np.maximum(excess, 0) / (2 * (QUARTERS - 1))
+        return bounce
 
     @cached_property
     def scale(self) -> Singles:
@@ -130,18 +183,6 @@ class Past:
         hours: Singles = np.where(moved.any(axis=1), still, self.hours).astype(np.float32)
         return hours
 
-    def quarters_still(self, at: npt.NDArray[np.intp]) -> Singles:
-        """(n,) how many quarter-hours the move in the last hour's `at` (n, 1) had to build up.
-
-        Where the hour before moved it is not told when: the less often a market moves, the longer ago it is taken.
-        """
-        price = self.quarter_prices
-        moved = (np.diff(price, axis=1) != 0) & (np.arange(QUARTERS) < at)
-        since = np.argmax(moved[:, ::-1], axis=1) - (QUARTERS - at[:, 0])
-        before = QUARTERS * self.hours_still + (QUARTERS - 1) * np.square(1 - self.moving_share)
-        found: Singles = np.where(moved.any(axis=1), since + 1, 1 + at[:, 0] + before).astype(np.float32)
-        return found
-
     @cached_property
     def moving_share(self) -> Singles:
         """(n,) of its quarter-hours, in which the price moved; 1 where that is unknown."""
@@ -151,19 +192,11 @@ class Past:
         return np.where(share >= 0, np.minimum(share, 1), np.float32(1))
 
     @cached_property
-    def quarter_scale(self) -> Singles:
-        """(n,) of a quarter-hour's move, with the same rise; NaN where no steps are told."""
-        return self.week_quarter_scale * self.rise
-
-    @cached_property
-    def week_quarter_scale(self) -> Singles:
-        """(n,) the same without a rise, from the realised variances of the hours before the last six."""
-        if self.history.variation is None:
-            return self.nothing()
-        total, moving, count = self._quarterly
-        if self.history.steps is not None:
-            moving = np.maximum(self.history.steps[self.rows].astype(np.float32), moving)
-        return self._at_least(total, QUARTERS * count, moving)
+    def often(self) -> Singles:
+        """(n,) from 0 for a market whose standstill tells nothing, since it seldom moves, to 1 for one where it tells
+        as much as a move."""
+        often: Singles = np.clip((self.moving_share - np.float32(_SELDOM)) / np.float32(_OFTEN - _SELDOM), 0, 1)
+        return often
 
     @cached_property
     def _quarterly(self) -> tuple[Singles, Singles, Singles]:
@@ -205,8 +238,8 @@ class Past:
         most = np.float32(_WINSOR_SQUARES) * total / moving
         day = np.where(known, np.minimum(told, most[:, None]), np.float32(0)).sum(axis=1) / counts(known)
         week = total / count
-        # four samples an hour make the last day's noise known to a tenth, so what lies within is none
-        ratio: Singles = np.sqrt(day / week)
+        # four samples an hour make the last day's variance known to a seventh, so what lies within two of these is none
+        ratio: Singles = np.sqrt(day / (np.float32(_AS_USUAL) * week))
         return ratio
 
     def _at_least(self, squares: Singles, count: npt.NDArray[Any], moving: Singles) -> Singles:
@@ -258,22 +291,19 @@ class Past:
 
     @cached_property
     def widened(self) -> Singles:
-        """(n,) what the spread is wider by than usual, 0 where either is unknown."""
-        wider = self.spread - np.exp(self.spread_logs[2])
+        """(n,) what the spread is wider by than half as much again as usual, 0 where either is unknown."""
+        wider = self.spread - np.float32(_BREATHES) * np.exp(self.spread_logs[2])
         return np.maximum(np.nan_to_num(wider, nan=0.0), 0)
 
-    def wider_squares(self, at: npt.NDArray[np.intp]) -> Singles:
-        """(n,) by how much the squares of the spreads at the two ends of the last hour's quarter `at` (n, 1) exceed the
-        usual ones; 0 where none was told."""
+    @cached_property
+    def wider_squares(self) -> Singles:
+        """(n, 4) by how much the square of the spread in each of the last hour's quarters exceeds the usual one, at
+        least 1; 1 where none was told."""
         quarters = self.history.quarters
         if quarters is None or self.history.spread is None:
-            return np.zeros(len(self), dtype=np.float32)
-        told = np.column_stack([self.history.spread[self.rows, -2], quarters.spread[self.rows]])
-        usual = np.exp(self.spread_logs[2])[:, None]
-        wider = np.square(told) - np.square(usual)
-        ends = np.take_along_axis(np.where(np.isfinite(wider), wider, np.float32(0)), np.hstack([at, at + 1]), axis=1)
-        found: Singles = np.maximum(ends.sum(axis=1), 0)
-        return found
+            return np.ones((len(self), QUARTERS), dtype=np.float32)
+        wider = np.square(quarters.spread[self.rows] / np.exp(self.spread_logs[2])[:, None])
+        return np.where(wider > 1, wider, np.float32(1))
 
     @cached_property
     def hours_left(self) -> Singles:
@@ -375,3 +405,11 @@ def winsorised_scale(off: Singles, known: Mask) -> tuple[Singles, Singles]:
     most = np.float32(_WINSOR) * size.sum(axis=1) / count
     kept = np.minimum(size, most[:, None])
     return np.sqrt(np.einsum("ij,ij->i", kept, kept) / count), count
+
+
+def as_normal(t: Singles, freedom: Singles) -> Singles:
+    """(n,) the standard normal as seldom as Student's t of so many degrees of freedom (Wallace 1959, within a tenth):
+    what is measured in a noise that few samples tell."""
+    tail = np.sign(t) * np.sqrt(freedom * np.log1p(np.square(t) / freedom))
+    found: Singles = tail * (8 * freedom + 1) / (8 * freedom + 3)
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from core.detect.past import (
@@ -11,10 +13,10 @@ from core.detect.past import (
     ROUNDING,
     Past,
     Singles,
+    as_normal,
     counts,
     log_spread,
     winsorised_scale,
-    winsorised_sum,
 )
 from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
@@ -24,15 +26,14 @@ VOLATILITY = Null(1.83, 3.0, 3.95, 4.75, 5.7)
 COARSE_VOLATILITY = Null(1.9, 3.05, 4.15, 5.05, 6.1)
 SPREAD = Null(1.25, 2.3, 3.05, 3.7, 4.4)
 _MOST = 9  # times its usual variance that an hour of the week counts for
-_OF_STEPS = 0.75  # of an hour's variance, told by its quarter-hours; the rest by its move
-_LEAST_WALK = 0.08  # of what steps show
+_MOST_OF_STEPS = 0.75  # more would trust the bounce to be as it was
 _LEAST_THINNER = 0.7  # what is left of the usual bounce where it is less
 _LARGEST = 2  # times the third largest hour
 _COUNTED = 5.4  # hours, of six whose largest are bounded
 _USUAL_HOURS = 20
-_MIN_RANGE = 0.03
+_MIN_RANGE = 0.02
 _LEAST_NOISE = 0.15  # of log spread: a book of whole cents goes from one cent to two
-_MIN_WIDER = 0.01
+_MIN_WIDER = 0.005
 _LEAST_RATIO = 1.5
 _SAME = 1e-4  # dollars
 
@@ -74,20 +75,26 @@ def _variances(past: Past) -> tuple[Singles, Singles]:
     moves = np.square(past.moves)
     if past.history.variation is None:
         return moves, np.ones_like(moves)
-    base = past.filled[:, :-JUDGED]
-    moves_mean = winsorised_sum(np.square(base))[0] / counts(past.known[:, :-JUDGED])
-    steps_mean = QUARTERS * np.square(past.usual_quarter)
+    ends = past.bounces(past.price)
+    bounce = ends[:, 1:] + ends[:, :-1]
+    before = bounce[:, :-JUDGED]
+    usual = np.nansum(before, axis=1) / counts(np.isfinite(before))
+    least = np.float32(_LEAST_THINNER) * usual[:, None]
+    np.maximum(bounce[:, -JUDGED:], least, out=bounce[:, -JUDGED:])
+    of_steps = _weight_of_steps(past.walk / QUARTERS, usual / 2)[:, None]
+    hours: Singles = of_steps * past.variation[:, 1:] + (1 - of_steps) * moves
     # a bounce of variance b adds 2 b to each difference: to four steps an hour, or to one move
-    bounce = np.maximum(steps_mean - moves_mean, 0) / (2 * (QUARTERS - 1))
-    walk = np.maximum(moves_mean - 2 * bounce, np.float32(_LEAST_WALK) * steps_mean)
-    bounce *= 2 * (1 + (QUARTERS - 1) * _OF_STEPS)
-    ends = 1 / np.square(past.price * (1 - past.price))
-    thinner = ends[:, 1:] + ends[:, :-1]
-    before = thinner[:, :-JUDGED]
-    thinner *= (counts(np.isfinite(before)) / np.nansum(before, axis=1))[:, None]
-    np.maximum(thinner[:, -JUDGED:], np.float32(_LEAST_THINNER), out=thinner[:, -JUDGED:])
-    hours: Singles = np.float32(_OF_STEPS) * past.variation[:, 1:] + np.float32(1 - _OF_STEPS) * moves
-    return hours, walk[:, None] + bounce[:, None] * thinner
+    return hours, past.walk[:, None] + (1 + (QUARTERS - 1) * of_steps) * bounce
+
+
+def _weight_of_steps(step: Singles, bounce: Singles) -> Singles:
+    """(n,) of the sum of an hour's four squared steps beside its squared move, that leaves the least variance: both
+    grow alike with the walk. Steps are normal with the walk's variance `step` and the moving average of the bounce."""
+    steps = 8 * np.square(step + 2 * bounce) + 12 * np.square(bounce)
+    move = 2 * np.square(QUARTERS * step + 2 * bounce)
+    both = 4 * (np.square(step + bounce) + np.square(step))
+    weight: Singles = np.minimum((move - both) / (steps + move - 2 * both), np.float32(_MOST_OF_STEPS))
+    return weight
 
 
 def _week_of(ratios: Singles, usual: float) -> tuple[Singles, Singles]:
@@ -115,12 +122,14 @@ def spread_collapse(past: Past) -> Signal:
         return Signal("spread_collapse", np.zeros(len(past)), none(past), {})
     filled, known, usual = past.spread_logs
     noise, count = winsorised_scale(filled - usual[:, None], known)
-    noise = np.sqrt(np.square(noise) + np.float32(_LEAST_NOISE**2))
+    noise = np.maximum(noise, np.float32(_LEAST_NOISE))
     recent = _recent_spreads(past)
     off = np.where(np.isfinite(recent), recent - usual[:, None], np.float32(0))
-    size = off.sum(axis=1) / (noise * np.sqrt(np.isfinite(recent).sum(axis=1)))
+    told = np.isfinite(recent).sum(axis=1)
+    size = as_normal(off.sum(axis=1) / (noise * np.sqrt(told)), count)
     typical = np.exp(usual)
-    real = (count >= MIN_HOURS) & (past.spread >= _LEAST_RATIO * typical) & (past.spread >= typical + _MIN_WIDER)
+    wide = off.sum(axis=1) >= told * np.float32(math.log(_LEAST_RATIO))
+    real = (count >= MIN_HOURS) & wide & (past.spread >= typical + _MIN_WIDER)
     score = np.where(real, score_of(size, SPREAD), 0)
     numbers = {"spread_typical_cents": 100 * typical, "spread_now_cents": 100 * past.spread}
     return Signal("spread_collapse", score, none(past), numbers)

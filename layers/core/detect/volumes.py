@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.detect.moves import MIN_MOVE, largest_quarter, last_hour, sides
-from core.detect.past import DAY, MIN_HOURS, Past, Singles, winsorised_scale
+from core.detect.past import DAY, MIN_HOURS, Past, Singles, as_normal, winsorised_scale
 from core.detect.scores import Null, score_of
 from core.detect.signals import Sides, Signal
 
@@ -36,9 +36,9 @@ class Traded:
         level = np.where(np.greater_equal(weight, _WHOLE / 2), total / weight, np.float32(np.nan))
         off = past.volumes[:, LEVEL:] - level
         scale, seen = winsorised_scale(off[:, :-1], np.isfinite(off[:, :-1]))
-        noise = np.where(seen >= MIN_HOURS, np.sqrt(np.square(scale) + np.float32(_LEAST_NOISE**2)), np.float32(np.nan))
+        noise = np.where(seen >= MIN_HOURS, np.maximum(scale, np.float32(_LEAST_NOISE)), np.float32(np.nan))
         self.off = off[:, -1]
-        self.size = self.off / noise
+        self.size = as_normal(self.off / noise, seen)
         self.typical = np.maximum(np.expm1(level[:, -1] + past.profile[-1]), 0)
 
     @property
