@@ -99,7 +99,7 @@ async def hand_over(
         return said
     error = next(iter(refused.values()))
     log.error("not handed over", extra={"error": error, "left": len(refused)})
-    return said | {"error": error}
+    return said | {"queue_error": error}  # no "error", which would say that the analyst is away
 
 
 async def _close_runs(run: Run[AnalyzeSettings]) -> None:

@@ -47,7 +47,8 @@ Explain = Callable[
 async def run(run: Run[AnalyzeSettings], explain: Explain = explaining.explain) -> dict[str, Any]:
     """Each step reads, then works without a connection, then writes; what is published replaces what was.
 
-    `explain`: what is done with the selected patterns. analyze.fanning gives them to workers.
+    `explain`: what is done with the selected patterns. analyze.fanning gives them to workers. An "error" in what it
+    returns says that the analyst was away, who is then not asked about opportunities either.
     """
     settings = run.settings
     folder = settings.body_store_dir

@@ -116,3 +116,14 @@ async def test_what_waits_in_the_queue_is_not_selected_again_and_given_up_when_i
     (books, *_) = await rows(late, FUNNELS)
     assert (books["published"], books["dropped"]["its quote is too old"]) == (0, selected)
     assert "with the workers" not in books["dropped"]
+
+
+async def test_a_queue_that_is_away_keeps_nobody_from_asking_about_opportunities(
+    make_run: MakeRun, outside: Outside, queue: Queue
+) -> None:
+    none = f"{queue.endpoint}/123456789012/none"
+    run = await make_run("analyze", NOW, **settings_of(outside, queue, analyze_queue_url=none, ai_bundles_per_run=20))
+    said = await fanning.run(run)
+    assert set(said["insights"]["not_published"]) == {"left for the next run"}
+    assert said["arbitrage"]["published"] > 0
+    assert said["bundles"]["analysed"] > 0

@@ -144,7 +144,7 @@ async def test_a_queue_that_is_away_leaves_all_for_the_next_run(make_run: MakeRu
     patterns, markets, fair = make_cases(2, 0)
     said = await fanning.hand_over(run, patterns, markets, fair, {})
     assert said["not_published"] == {"left for the next run": 2}
-    assert said["error"].startswith("sqs: ")
+    assert said["queue_error"].startswith("sqs: ")
     assert (await outcomes(run))[1] == {"left for the next run": 2}, "whoever gets one all the same leaves it"
 
 
