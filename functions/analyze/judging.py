@@ -7,6 +7,7 @@ withdraw an opportunity, never the other way round.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -137,16 +138,15 @@ def _apply(one: Opportunity, verdict: Mapping[str, Any]) -> bool:
 
 
 async def judge(run: Run[AnalyzeSettings], published: Sequence[Opportunity], away: str | None) -> dict[str, Any]:
-    """Counts of what became of the opportunities whose rules nobody judged. `away`: why the analyst was found away."""
+    """Counts of what became of the wordings of rules that nobody judged. `away`: why the analyst was found away."""
     if not run.settings.ai_analysis_enabled:
         return {"analysed": 0, "note": "AI_ANALYSIS_ENABLED is false"}
     async with run.transaction() as connection:
         known = await bundle_analyses.latest(connection, [one.rules_digest for one in published])
-    unjudged = {
-        one.rules_digest: one
-        for one in sorted(published, key=lambda one: -one.row["edge_percentage"])
-        if known.get(one.rules_digest, {}).get("prompt_version") != prompt.CROSS_VENUE_VERSION
-    }
+    unjudged = defaultdict[int, list[Opportunity]](list)
+    for one in sorted(published, key=lambda one: -one.row["edge_percentage"]):
+        if known.get(one.rules_digest, {}).get("prompt_version") != prompt.CROSS_VENUE_VERSION:
+            unjudged[one.rules_digest].append(one)
     if not unjudged:
         return {"analysed": 0}
     if away is not None:
@@ -159,26 +159,30 @@ async def judge(run: Run[AnalyzeSettings], published: Sequence[Opportunity], awa
         return {"analysed": 0, "not_analysed": {LEFT: len(unjudged)}, "error": str(error)}
 
 
-async def _judge_all(run: Run[AnalyzeSettings], calls: Calls, unjudged: Sequence[Opportunity]) -> dict[str, Any]:
-    digests = [one.rules_digest for one in unjudged]
+async def _judge_all(
+    run: Run[AnalyzeSettings], calls: Calls, unjudged: Sequence[Sequence[Opportunity]]
+) -> dict[str, Any]:
+    """`unjudged`: the opportunities of each wording, the widest edge first."""
+    digests = [alike[0].rules_digest for alike in unjudged]
     async with run.transaction() as connection:
         lately = run.now - _ASK_AGAIN
         version = prompt.CROSS_VENUE_VERSION
         withheld = await bundle_analyses.withheld_since(connection, calls.model, version, digests, lately)
-        prompt_digest = await store_prompt(connection, unjudged[0].messages, version, run.now)
-    wanted = [one for one in unjudged if one.rules_digest not in withheld]
+        prompt_digest = await store_prompt(connection, unjudged[0][0].messages, version, run.now)
+    wanted = [alike for alike in unjudged if alike[0].rules_digest not in withheld]
     asked = wanted[: run.settings.ai_bundles_per_run]
     outcomes, error = await ask_all(
-        asked, lambda one: _one(run, calls, one, prompt_digest), run.settings.ai_concurrency
+        asked, lambda alike: _one(run, calls, alike, prompt_digest), run.settings.ai_concurrency
     )
     outcomes |= {_WITHHELD_LATELY: len(unjudged) - len(wanted), _TOO_MANY: len(wanted) - len(asked)}
     said: dict[str, Any] = {"analysed": outcomes.pop("analysed", 0), "not_analysed": dict(+outcomes)}
     return said | ({"error": error} if error else {})
 
 
-async def _one(run: Run[AnalyzeSettings], calls: Calls, one: Opportunity, prompt_digest: int) -> str:
-    """What became of it: "analysed", or why not."""
-    first, version, messages = one.bundle.legs[0], prompt.CROSS_VENUE_VERSION, one.messages
+async def _one(run: Run[AnalyzeSettings], calls: Calls, alike: Sequence[Opportunity], prompt_digest: int) -> str:
+    """Asks about the first of the same rules; the verdict is of all. What became of it: "analysed", or why not."""
+    one, version = alike[0], prompt.CROSS_VENUE_VERSION
+    first, messages = one.bundle.legs[0], one.messages
     judged = await calls.judge(
         CrossVenueAnswer,
         "cross_venue",
@@ -208,7 +212,8 @@ async def _one(run: Run[AnalyzeSettings], calls: Calls, one: Opportunity, prompt
         await spending.mark_outcome(connection, judged.bill.calls[-1:], "published")
         if verdict_id is None:
             return "judged by another run meanwhile"
-        await _publish(connection, run, one, made | {"id": verdict_id})
+        for each in alike:
+            await _publish(connection, run, each, made | {"id": verdict_id})
     return "analysed"
 
 

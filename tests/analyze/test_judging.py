@@ -155,6 +155,20 @@ async def test_the_same_rules_are_judged_once_whatever_prices_and_sides_do(make_
     assert len(outside.calls()) == 1
 
 
+@pytest.mark.parametrize(("said", "served_risks"), [("BLOCK", []), ("CAUTION", ["CAUTION", "CAUTION"])])
+async def test_a_verdict_is_of_all_opportunities_of_the_same_rules_and_the_widest_is_asked_about(
+    make_run: MakeRun, outside: Outside, said: str, served_risks: list[str]
+) -> None:
+    wide = one_bundle()
+    first, second = wide.legs
+    turned = (replace(first, side=second.side), replace(second, side=first.side))
+    narrow = replace(wide, legs=turned, cost_usd=wide.cost_usd + wide.net_usd / 2)
+    outside.plan_groq(answers=[answer_on(wide, settlement_risk=said)])
+    run = await make_run("analyze", NOW, **outside.settings())
+    assert await judged(run, [wide, narrow]) == {"analysed": 1, "not_analysed": {}}
+    assert [one["settlement_risk"] for one in await served(run)] == served_risks
+
+
 async def test_texts_of_an_earlier_quote_that_are_not_true_of_this_one_are_not_served(
     make_run: MakeRun, outside: Outside
 ) -> None:
