@@ -130,7 +130,7 @@ class Calls:
                 await self._pause(error)
             raise
         except BaseException:
-            self._under_way -= 1
+            await self._free()
             raise
         await self._settle(call_id, "answered", reply.cost_usd, reply)
         bill.model = reply.model
@@ -220,9 +220,16 @@ class Calls:
             async with self._run.transaction() as connection:
                 await spending.mark_call(connection, call_id, outcome, cost, tokens)
         finally:
-            async with self._freed:
-                self._under_way -= 1
-                self._freed.notify(1 if self._under_way else 1_000)
+            await self._free()
+
+    async def _free(self) -> None:
+        """One of those that wait for what a call did not use looks again; when none is under way, all do."""
+        async with self._freed:
+            self._under_way -= 1
+            if self._under_way:
+                self._freed.notify()
+            else:
+                self._freed.notify_all()
 
     async def _pause(self, error: AnalystBusy) -> None:
         until = self._run.clock() + timedelta(seconds=error.wait_s)

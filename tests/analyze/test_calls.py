@@ -81,6 +81,24 @@ async def test_at_no_moment_is_more_reserved_than_the_budget(
     assert any(isinstance(end, Judged) for end in work.result())
 
 
+async def test_a_call_that_is_broken_off_leaves_nobody_waiting_for_its_end(
+    make_run: MakeRun, outside: Outside, reserved: float
+) -> None:
+    outside.plan_groq(latency_ms=60_000)
+    run = await make_run("analyze", NOW, **outside.settings() | {"ai_budget_usd_per_run": 1.5 * reserved})
+    async with open_calls(run, "insights") as calls:
+        first, second = (
+            asyncio.create_task(calls.judge(OpportunityAnswer, "opportunity", MESSAGES, passes, SUBJECT))
+            for _ in range(2)
+        )
+        while len(outside.calls()) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        first.cancel()
+        with pytest.raises(BudgetSpent, match="the run's budget is spent"):
+            await asyncio.wait_for(second, 20)
+    assert first.cancelled()
+
+
 async def test_a_killed_runs_call_counts_as_reserved(make_run: MakeRun, outside: Outside, reserved: float) -> None:
     outside.plan_groq(latency_ms=60_000)
     limits = {"ai_budget_usd_per_day": 1.5 * reserved, "ai_requests_share": 0}
