@@ -171,23 +171,30 @@ def _read(bodies: Mapping[str, str]) -> tuple[dict[str, Message], dict[str, Exce
 
 
 async def _work_on(run: Run[AnalyzeSettings], budget: str, messages: Mapping[str, Message]) -> dict[str, Exception]:
-    over, failures = await _each(messages, lambda message: _is_over(run, message))
+    at_once = run.settings.ai_concurrency
+    over, failures = await _each(messages, lambda message: _is_over(run, message), at_once)
     fresh = {name: messages[name] for name, is_over in over.items() if not is_over}
     if not fresh:
         return failures
     try:
         async with open_calls(run, "insights", name=budget) as calls:
-            _, failed = await _each(fresh, lambda message: _analyse(run, calls, message))
+            _, failed = await _each(fresh, lambda message: _analyse(run, calls, message), at_once)
     except (ConfigError, AnalystUnavailable) as error:  # it is not to be asked now, or cannot be
         failed = dict.fromkeys(fresh, error)
     return failures | failed
 
 
 async def _each(
-    messages: Mapping[str, Message], do: Callable[[Message], Awaitable[T]]
+    messages: Mapping[str, Message], do: Callable[[Message], Awaitable[T]], at_once: int
 ) -> tuple[dict[str, T], dict[str, Exception]]:
     """What came of each, and the failures: one message's is not the others', whatever it is."""
-    ended = await asyncio.gather(*(do(message) for message in messages.values()), return_exceptions=True)
+    room = asyncio.Semaphore(at_once)
+
+    async def one(message: Message) -> T:
+        async with room:
+            return await do(message)
+
+    ended = await asyncio.gather(*(one(message) for message in messages.values()), return_exceptions=True)
     results: dict[str, T] = {}
     failures: dict[str, Exception] = {}
     for name, end in zip(messages, ended, strict=True):

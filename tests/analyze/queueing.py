@@ -42,6 +42,8 @@ class Groq:
 
     address: str = ""
     answered: list[tuple[float, int, Decimal]] = field(default_factory=list)
+    under_way: int = 0
+    most_at_once: int = 0
 
     def app(self) -> Any:
         unlimited = Limits(requests_per_minute=10**9, requests_per_day=10**9, tokens_per_minute=10**9)
@@ -56,7 +58,14 @@ class Groq:
                     self._note(came, bytes(body))
                 await send(message)
 
-            await inner(scope, receive, sent if scope["type"] == "http" else send)
+            if scope["type"] != "http":
+                return await inner(scope, receive, send)
+            self.under_way += 1
+            self.most_at_once = max(self.most_at_once, self.under_way)
+            try:
+                await inner(scope, receive, sent)
+            finally:
+                self.under_way -= 1
 
         return noted
 

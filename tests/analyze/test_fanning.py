@@ -61,6 +61,16 @@ async def test_what_a_run_hands_over_a_worker_analyses(
     assert [row["run"] for row in names] == [f"analyze {NOW.isoformat()}"], "the budget is the run's that selected them"
 
 
+async def test_a_worker_asks_no_more_at_once_than_a_run_may(
+    make_run: MakeRun, database_url: str, groq: Groq, queue: Queue
+) -> None:
+    settings = given(groq, queue, ai_concurrency=2)
+    await hand_over(make_run, 8, settings)
+    assert await work(queue.taken(), database_url, settings) == {}
+    assert len(groq.answered) >= 8
+    assert groq.most_at_once == 2
+
+
 async def test_a_message_that_comes_again_is_neither_asked_nor_stored_again(
     make_run: MakeRun, database_url: str, groq: Groq, queue: Queue
 ) -> None:
