@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from analyze.calls import Bill, Calls, Judged, Subject, open_calls
-from analyze.publishing import fingerprint, inputs_of, make_insight, store_prompt
+from analyze.publishing import fingerprint, inputs_of, make_insight, store_prompt, store_withheld
 from analyze.side_by_side import LEFT, ask_all
 from core.agent import prompt
 from core.agent.answers import OpportunityAnswer
@@ -269,9 +269,8 @@ async def _withhold(
 ) -> str:
     """Keeps the reason, with what it cost. Returns the reason."""
     log.info("insight withheld", extra={"market_id": pattern.market_id, "reason": reason, "detail": detail[:500]})
-    bill = judged.bill
+    market = (pattern.platform, pattern.market_id)
     async with run.transaction() as connection:
-        await analyzing.insert_withheld(connection, run.now, pattern, reason, detail, bill.model, bill.cost_usd)
-        await spending.mark_outcome(connection, bill.calls[-1:], "withheld")
+        await store_withheld(connection, run.now, market, reason, detail, judged.bill)
         await ended(connection, pattern, reason)
     return reason

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from analyze.calls import Calls, Judged, Subject, open_calls
-from analyze.publishing import store_prompt
+from analyze.publishing import store_prompt, store_withheld
 from analyze.side_by_side import LEFT, ask_all
 from core.agent import prompt
 from core.agent.answers import CrossVenueAnswer
@@ -199,7 +199,7 @@ async def _one(run: Run[AnalyzeSettings], calls: Calls, alike: Sequence[Opportun
         "prompt_digest": prompt_digest,
         "settlement_risk": judged.answer.settlement_risk,
         "answer": judged.answer.model_dump(),
-        "evidence": [fact_row(fact) for fact in one.facts],
+        "evidence": [fact.as_json() for fact in one.facts],
         "inputs": {
             "at": run.now.isoformat(),
             "bundle": BUNDLE.dump_python(one.bundle, mode="json"),
@@ -225,17 +225,11 @@ async def _publish(connection: Connection, run: Run[AnalyzeSettings], one: Oppor
         await bundle_analyses.withdraw(connection, one.row["bundle_key"], run.clock())
 
 
-def fact_row(fact: Fact) -> dict[str, str]:
-    return {"id": fact.id, "name": fact.name, "label": fact.label, "value": fact.value, "unit": fact.unit}
-
-
 async def _withhold(run: Run[AnalyzeSettings], leg: BundleLeg, judged: Judged[CrossVenueAnswer]) -> str:
     """Keeps the reason, with what it cost. Returns the reason."""
-    reason, detail, bill = judged.reason, judged.detail, judged.bill
+    reason, detail = judged.reason, judged.detail
     log.info("analysis withheld", extra={"market_id": leg.market_id, "reason": reason, "detail": detail[:500]})
     async with run.transaction() as connection:
-        await analyzing.insert_withheld_of(
-            connection, run.now, leg.platform, leg.market_id, f"bundle: {reason}", detail, bill.model, bill.cost_usd
-        )
-        await spending.mark_outcome(connection, bill.calls[-1:], "withheld")
+        market = (leg.platform, leg.market_id)
+        await store_withheld(connection, run.now, market, f"bundle: {reason}", detail, judged.bill)
     return reason

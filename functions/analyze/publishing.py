@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from analyze.calls import Judged
+from analyze.calls import Bill, Judged
 from core.agent.answers import OpportunityAnswer
 from core.agent.confidence import Numbers
 from core.agent.evidence import Candidate, Evidence
 from core.agent.outside import RULES_CHARS
 from core.db import Connection
-from core.queries import spending
+from core.queries import analyzing, spending
 from core.venues.fields import digest_of
 
 _CANDIDATE = TypeAdapter(Candidate)
@@ -54,6 +54,15 @@ async def store_prompt(
     digest = digest_of(version, system)
     await spending.insert_prompt(connection, digest, version, system, now)
     return digest
+
+
+async def store_withheld(
+    connection: Connection, now: datetime, market: tuple[str, str], reason: str, detail: str, bill: Bill
+) -> None:
+    """Why an answer is not published, with what it cost. `market`: its platform and id; of what is no market by itself
+    those of its first leg, or what it is called."""
+    await analyzing.insert_withheld(connection, now, *market, reason, detail, bill.model, bill.cost_usd)
+    await spending.mark_outcome(connection, bill.calls[-1:], "withheld")
 
 
 def inputs_of(candidate: Candidate, messages: Sequence[Mapping[str, str]], now: datetime) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ValidationError
 
 from analyze.calls import Subject, open_calls
-from analyze.judging import BUNDLE, fact_row, rules_digest
+from analyze.judging import BUNDLE, rules_digest
 from analyze.publishing import candidate_of, fingerprint
 from analyze.writing_digest import DAY, NO_MARKET
 from core.agent import prompt
@@ -105,7 +105,7 @@ async def _day(run: Run[AnalyzeSettings], day: date, *, again: bool) -> dict[str
 
     shown: dict[str, Any] = {"digest": {name: made[name] for name in ("day", "created_at")}}
     shown |= _shown(made, DigestAnswer, wall, prompt.DIGEST_VERSION)
-    shown["evidence"] = [fact_row(fact) for fact in told.facts]
+    shown["evidence"] = [fact.as_json() for fact in told.facts]
     if not again:
         return shown
     subject = Subject(*NO_MARKET, digest_of(made["inputs"]["asked"][0]["content"]), made["prompt_version"])

@@ -16,13 +16,14 @@ from analyze.deepening import Deepened, deepen, subject_of
 from analyze.explaining import candidates_of
 from analyze.measuring import rates_of
 from analyze.pairing import fair_of
+from analyze.publishing import store_withheld
 from analyze.side_by_side import LEFT, ask_all
 from core.agent import deep
 from core.agent.evidence import Candidate, gather
 from core.db import Connection
 from core.errors import AnalystUnavailable, ConfigError
 from core.models import OpenMarket, Pattern
-from core.queries import analyzing, asking, matching, rates, spending
+from core.queries import asking, matching, rates, spending
 from core.queries.asking import Waiting
 from core.queries.open_markets import open_markets
 from core.queries.spending import Part
@@ -114,13 +115,10 @@ async def _store(connection: Connection, run: Run[AnalyzeSettings], question: _Q
         await asking.mark_done(connection, question.ids, deepened.result, run.clock(), question.digest, made)
         await spending.mark_outcome(connection, bill.calls[-1:], "published")
         return "answered"
-    reason, pattern = deepened.reason, question.candidate.pattern
-    log.info("analysis withheld", extra={"market_id": pattern.market_id, "reason": reason, "detail": deepened.detail})
+    reason, detail, pattern = deepened.reason, deepened.detail, question.candidate.pattern
+    log.info("analysis withheld", extra={"market_id": pattern.market_id, "reason": reason, "detail": detail[:500]})
     await asking.mark_withheld(connection, question.ids, reason, run.clock(), question.digest, made)
-    await analyzing.insert_withheld(
-        connection, run.now, pattern, f"deep: {reason}", deepened.detail, bill.model, bill.cost_usd
-    )
-    await spending.mark_outcome(connection, bill.calls[-1:], "withheld")
+    await store_withheld(connection, run.now, (pattern.platform, pattern.market_id), f"deep: {reason}", detail, bill)
     return reason
 
 

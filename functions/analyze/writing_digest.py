@@ -11,14 +11,14 @@ from pydantic import TypeAdapter
 
 from analyze.calls import Bill, Judged, Subject, open_calls
 from analyze.judging import bundle_of
-from analyze.publishing import store_prompt
+from analyze.publishing import store_prompt, store_withheld
 from core.agent import prompt
 from core.agent.answers import DigestAnswer
 from core.agent.crossvenue import gather_bundle
 from core.agent.digests import Day, DigestBundle, digest_faults, digest_item, pack_day
 from core.db import Connection
 from core.errors import AnalystUnavailable, BudgetSpent, ConfigError
-from core.queries import analyzing, spending
+from core.queries import spending
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 from core.venues.fields import digest_of
@@ -96,14 +96,11 @@ async def write(run: Run[AnalyzeSettings], insights: Rows, arbitrage: Rows) -> W
 
 
 async def _withhold(run: Run[AnalyzeSettings], judged: Judged[DigestAnswer]) -> Written:
-    reason, detail, bill = judged.reason, judged.detail, judged.bill
+    reason, detail = judged.reason, judged.detail
     log.warning("digest withheld", extra={"reason": reason, "detail": detail[:500]})
     async with run.transaction() as connection:
-        await analyzing.insert_withheld_of(
-            connection, run.now, *NO_MARKET, f"digest: {reason}", detail, bill.model, bill.cost_usd
-        )
-        await spending.mark_outcome(connection, bill.calls[-1:], "withheld")
-    return Written(None, f"what the analyst wrote was withheld: {reason}", bill)
+        await store_withheld(connection, run.now, NO_MARKET, f"digest: {reason}", detail, judged.bill)
+    return Written(None, f"what the analyst wrote was withheld: {reason}", judged.bill)
 
 
 async def mark_published(connection: Connection, written: Written) -> None:

@@ -252,3 +252,6 @@ class Fact:
     label: str
     value: str
     unit: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"id": self.id, "name": self.name, "label": self.label, "value": self.value, "unit": self.unit}

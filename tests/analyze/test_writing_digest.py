@@ -63,16 +63,7 @@ async def store(run: Run[AnalyzeSettings], day: Day) -> dict[str, str]:
                 item.position,
                 told["edge_explanation"],
                 None if item.edge_cents is None else round(item.edge_cents, 4),
-                [
-                    {
-                        "id": fact.id.partition(".")[2],
-                        "name": fact.name,
-                        "label": fact.label,
-                        "value": fact.value,
-                        "unit": fact.unit,
-                    }
-                    for fact in item.facts
-                ],
+                [fact.as_json() | {"id": fact.id.partition(".")[2]} for fact in item.facts],
                 NOW - (number + 1) * MINUTE,
                 NOW + timedelta(days=1),
             )

@@ -119,7 +119,7 @@ def pack_bundle(bundle: Bundle, facts: Sequence[Fact]) -> Mapping[str, Any]:
             }
             for leg in bundle.legs
         ],
-        "facts": [{"id": f.id, "name": f.name, "label": f.label, "value": f.value, "unit": f.unit} for f in facts],
+        "facts": [fact.as_json() for fact in facts],
     }
 
 

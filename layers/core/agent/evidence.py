@@ -84,7 +84,7 @@ class Evidence:
     history: str = "unproven"
 
     def as_json(self) -> list[dict[str, str]]:
-        return [{"id": f.id, "name": f.name, "label": f.label, "value": f.value, "unit": f.unit} for f in self.facts]
+        return [fact.as_json() for fact in self.facts]
 
 
 def gather(candidate: Candidate, now: datetime) -> Evidence:

@@ -122,12 +122,6 @@ async def insert_insight(connection: Connection, row: Mapping[str, Any]) -> str 
 
 
 async def insert_withheld(
-    connection: Connection, now: datetime, pattern: Pattern, reason: str, detail: str, model: str, cost: Decimal
-) -> None:
-    await insert_withheld_of(connection, now, pattern.platform, pattern.market_id, reason, detail, model, cost)
-
-
-async def insert_withheld_of(
     connection: Connection,
     now: datetime,
     platform: str,

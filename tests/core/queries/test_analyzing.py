@@ -51,7 +51,7 @@ async def test_a_pattern_with_numbers_that_json_lacks_is_stored(connection: db.C
 
 async def test_a_withheld_answers_detail_is_kept_whatever_is_in_it(connection: db.Connection) -> None:
     await analyzing.insert_withheld(
-        connection, NOW, pattern(), "not grounded", "a\x00b\ud800" * 2_000, "m", Decimal("0.1")
+        connection, NOW, "kalshi", "KX", "not grounded", "a\x00b\ud800" * 2_000, "m", Decimal("0.1")
     )
     (stored,) = await connection.fetch("SELECT * FROM withheld_insights")
     assert stored["detail"].startswith("a\ufffdb\ufffd")
