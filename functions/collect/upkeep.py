@@ -199,8 +199,7 @@ async def _delete_ended(run: Run[CollectSettings], before: datetime) -> Counter[
 
 async def _delete_snapshots(run: Run[CollectSettings], storage: Storage, days: int) -> int:
     """Those older than so many days: of a table an hour at a time, the oldest first; of a hypertable whole chunks."""
-    if storage == "aggregates":
-        days = max(days, snapshot_storage.AGGREGATED_DAYS)
+    days = snapshot_storage.least_days(storage, days)
     async with run.transaction() as connection:
         until = await upkeeping.release_snapshots(connection, run.now - days * _DAY, _timeout_s(run))
     if storage == "aggregates":
@@ -258,12 +257,15 @@ async def _measure(run: Run[CollectSettings], storage: Storage) -> Size:
 async def _hold_budget(run: Run[CollectSettings], storage: Storage, size: Size) -> tuple[Size, dict[str, Any]]:
     """Shortens what is kept of snapshots until the estimate fits: of ended markets first, then the oldest days."""
     settings, counts = run.settings, Counter[str]()
-    budget, kept_days = settings.disk_budget_gb * 1e9, settings.retention_days
+    kept_days, least = (
+        snapshot_storage.least_days(storage, days) for days in (settings.retention_days, settings.retention_min_days)
+    )
+    budget = settings.disk_budget_gb * 1e9
     if not budget:
         return size, {}
     if size.needed > budget:
         counts += await _trim_ended(run, storage, run.now)
-    while size.needed - counts["snapshots"] * size.snapshot > budget and kept_days > settings.retention_min_days:
+    while size.needed - counts["snapshots"] * size.snapshot > budget and kept_days > least:
         kept_days -= 1
         counts["snapshots"] += await _delete_snapshots(run, storage, kept_days)
     if counts:

@@ -14,6 +14,7 @@ import pytest
 from collect import upkeep
 from core import db
 from core.queries import billing, signing_in
+from core.queries.snapshot_storage import AGGREGATED_DAYS
 from tests import storages
 from tests.api.rows import insert_insight
 from tests.collect.conftest import MakeRun
@@ -210,13 +211,15 @@ async def test_where_days_are_chunks_a_budget_is_held_by_the_oldest_and_their_fi
 
 
 @pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("least", [5, 2])
 async def test_a_budget_that_cannot_be_held_is_an_error_and_never_cuts_below_the_minimum(
-    make_run: MakeRun, pool: db.Pool, caplog: pytest.LogCaptureFixture, storage: storages.Storage
+    make_run: MakeRun, pool: db.Pool, caplog: pytest.LogCaptureFixture, storage: storages.Storage, least: int
 ) -> None:
     before = await candles(pool)
-    said = await run_with_budget(make_run, 0.001, retention_min_days=5)
-    assert (said["budget"]["kept_days"], said["budget"]["held"]) == (5, False)
-    assert await oldest(pool) == oldest_kept(storage, 5)
+    said = await run_with_budget(make_run, 0.001, retention_min_days=least)
+    kept = max(least, AGGREGATED_DAYS) if storage == "aggregates" else least
+    assert (said["budget"]["kept_days"], said["budget"]["held"]) == (kept, False)
+    assert await oldest(pool) == oldest_kept(storage, kept)
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert [record.getMessage() for record in errors] == ["the disk budget cannot be held"]
     assert await candles(pool) == before, "no candle pays for it"

@@ -17,6 +17,11 @@ Storage = Literal["table", "hypertable", "aggregates"]
 AGGREGATED_DAYS = 4
 
 
+def least_days(storage: Storage, days: int) -> int:
+    """For how many days snapshots are kept where so many are asked for."""
+    return max(days, AGGREGATED_DAYS) if storage == "aggregates" else days
+
+
 async def storage(connection: Connection) -> Storage:
     kind: Storage = await connection.fetchval("SELECT storage FROM candle_progress")
     return kind
