@@ -12,10 +12,11 @@ from decimal import Decimal
 from typing import Any
 
 from analyze import detecting, explaining, judging, pairing, related
+from analyze.calls import NO_ANSWER, NOT_GROUNDED
 from analyze.measuring import rates_of
 from core.body_store import BodyStore
 from core.detect.rates import Rate
-from core.detect.selection import Funnel, Key, scored, select, standing
+from core.detect.selection import Funnel, Key, Scored, scored, select, standing
 from core.models import OpenMarket, Pattern
 from core.queries import analyzing, arbitrage, asking, rates, tasks
 from core.queries.bundle_analyses import RULES_DIFFER
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 CACHE_GROUPS = ("insights", "arbitrage")
 WITH_WORKERS, STILL_WITH_WORKERS = "with the workers", "still with the workers"  # of this run, of one before it
-_ANSWERED = ("no valid answer", "not grounded", "another insight is alive")  # the analyst was asked, and nothing came
+_ANSWERED = (NO_ANSWER, NOT_GROUNDED, explaining.ALIVE)  # the analyst was asked, and nothing came
 _REMEMBERED = 3  # intervals: after a longer pause every pattern is a new one
 _SHOWN = 10
 
@@ -80,16 +81,9 @@ async def run(run: Run[AnalyzeSettings], explain: Explain = explaining.explain) 
     alive -= set(outdated.values())
     patterns = [*patterns, *paired.gaps]
     by_pattern = rates_of(patterns, markets, measured)
-    found = scored(patterns, by_pattern)
-    loud = standing(
-        found, threshold=settings.analyze_score_threshold, margin=settings.analyze_score_margin, before=stood
-    )
-    free = [one for one in loud if one.key[:2] not in waiting]
-    told = _events_of(alive | waiting, markets)
-    selected, dropped = select(free, most=settings.analyze_max_insights, alive=alive, told=told)
-    dropped[STILL_WITH_WORKERS] += len(loud) - len(free)
+    loud, selected, chosen = _choose(scored(patterns, by_pattern), markets, alive, waiting, stood, settings)
     async with run.transaction() as connection:
-        await analyzing.insert_patterns(connection, [one.pattern for one in loud], run.now)
+        await analyzing.insert_patterns(connection, loud, run.now)
         published, withdrawn = await arbitrage.replace_opportunities(
             connection, [one.row for one in opportunities], run.now
         )
@@ -100,8 +94,7 @@ async def run(run: Run[AnalyzeSettings], explain: Explain = explaining.explain) 
     finally:
         await run.cache.drop(*CACHE_GROUPS)
 
-    lost = Counter({"score below threshold": len(found) - len(loud)}) + dropped
-    funnel = funnel_of(Funnel(len(markets), len(found), len(loud), len(selected), 0, 0, lost), explained)
+    funnel = funnel_of(chosen, explained)
     async with run.transaction() as connection:
         deepened = 0
         if WITH_WORKERS not in funnel.dropped:
@@ -121,6 +114,28 @@ async def run(run: Run[AnalyzeSettings], explain: Explain = explaining.explain) 
         "deep_analyses_asked": deepened,
         "ended": {"with their market": ended, "edge gone": len(outdated)},
     }
+
+
+def _choose(
+    found: Sequence[Scored],
+    markets: Sequence[OpenMarket],
+    alive: AbstractSet[tuple[str, str]],
+    waiting: AbstractSet[tuple[str, str]],
+    stood: AbstractSet[Key],
+    settings: AnalyzeSettings,
+) -> tuple[list[Pattern], list[Pattern], Funnel]:
+    """(those that stand, those of them to explain, what became of the others). `alive` are markets with an insight,
+    `waiting` those with workers; `stood` are patterns of the run before."""
+    loud = standing(
+        found, threshold=settings.analyze_score_threshold, margin=settings.analyze_score_margin, before=stood
+    )
+    free = [one for one in loud if one.key[:2] not in waiting]
+    told = _events_of(alive | waiting, markets)
+    selected, dropped = select(free, most=settings.analyze_max_insights, alive=alive, told=told)
+    dropped["score below threshold"] += len(found) - len(loud)
+    dropped[STILL_WITH_WORKERS] += len(loud) - len(free)
+    funnel = Funnel(len(markets), len(found), len(loud), len(selected), 0, 0, dropped)
+    return [one.pattern for one in loud], selected, funnel
 
 
 def _events_of(alive: AbstractSet[tuple[str, str]], markets: Sequence[OpenMarket]) -> Counter[tuple[str, str]]:
