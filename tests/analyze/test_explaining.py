@@ -14,6 +14,7 @@ import pytest
 from analyze import explaining
 from core.models import OpenMarket, Pattern
 from tests.analyze.conftest import NOW, MakeRun, Outside, rows
+from tests.api.rows import insert_market
 from tests.core.agent.making import as_claims
 
 PATTERN = Pattern("kalshi", "KXTEST", None, "Politics", "price_jump", 80.0, {"move_1h_cents": -6.0})
@@ -58,19 +59,8 @@ def answer(**change: Any) -> str:
 
 async def explain(run: Any, market: OpenMarket = MARKET) -> dict[str, Any]:
     async with run.transaction() as connection:
-        await connection.execute(
-            """
-            INSERT INTO markets (platform, market_id, title, rules, yes_label, no_label, url, status, terms_digest,
-                raw_data, first_seen_at, terms_seen_at, status_seen_at)
-            VALUES ($1, $2, $3, 'Rules.', $4, $5, '', 'open', 1, '{}', $6, $6, $6)
-            """,
-            market.platform,
-            market.market_id,
-            market.title,
-            market.yes_label,
-            market.no_label,
-            NOW,
-        )
+        told = {"rules": "Rules.", "yes_label": market.yes_label, "no_label": market.no_label}
+        await insert_market(connection, market.market_id, market.title, platform=market.platform, **told)
         await connection.execute(
             """
             INSERT INTO market_books (platform, market_id, read_at, top_only, yes_asks, no_asks)

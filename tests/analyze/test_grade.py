@@ -18,6 +18,7 @@ from core.runtime import Run
 from core.settings import AnalyzeSettings
 from tests.analyze.conftest import NOW, MakeRun, Outside, rows
 from tests.analyze.test_explaining import EVERY, MARKET, PATTERN
+from tests.api.rows import insert_market
 from tests.core.agent.making import as_claims
 
 MODEL = "stand-in:openai/gpt-oss-20b"  # as it calls itself: what it says never counts for the real one
@@ -49,25 +50,6 @@ def wins(number: int) -> bool:
     return number % 5 < 2
 
 
-async def insert_market(run: Run[AnalyzeSettings], market: OpenMarket) -> None:
-    await rows(
-        run,
-        """
-        INSERT INTO markets (platform, market_id, event_id, title, rules, yes_label, no_label, url, status,
-            terms_digest, raw_data, close_time, first_seen_at, terms_seen_at, status_seen_at)
-        VALUES ($1, $2, $3, $4, 'Rules.', $5, $6, '', 'open', 1, '{}', $7, $8, $8, $8)
-        """,
-        market.platform,
-        market.market_id,
-        market.event_id,
-        market.title,
-        market.yes_label,
-        market.no_label,
-        market.close_time,
-        NOW,
-    )
-
-
 def numbered(number: int) -> tuple[Pattern, OpenMarket]:
     market = replace(MARKET, market_id=f"KX-{number}", event_id=f"KX-EVENT-{number}")
     return replace(PATTERN, market_id=market.market_id), market
@@ -77,7 +59,9 @@ async def publish(run: Run[AnalyzeSettings], outside: Outside, numbers: range, p
     """Each asked for by itself: which answer is whose is then known."""
     for number in numbers:
         pattern, market = numbered(number)
-        await insert_market(run, market)
+        told = {name: getattr(market, name) for name in ("event_id", "yes_label", "no_label", "close_time")}
+        async with run.transaction() as connection:
+            await insert_market(connection, market.market_id, market.title, rules="Rules.", **told)
         outside.plan_groq(answers=[knowing(number, position)])
         said = await explaining.explain(run, [pattern], [market], {}, {})
         assert said == {"published": 1, "not_published": {}}

@@ -12,6 +12,7 @@ from core.models import OpenMarket
 from core.runtime import Run
 from core.settings import AnalyzeSettings
 from tests.analyze.conftest import NOW, MakeRun, Outside, rows
+from tests.api.rows import insert_market
 from tests.core.agent.corpus.bad import KINDS
 from tests.core.agent.corpus.good import good_answer
 from tests.core.agent.corpus.scenes import Scene, make_scene
@@ -32,19 +33,8 @@ async def explain(run: Run[AnalyzeSettings], scenes: Sequence[Scene]) -> dict[st
     async with run.transaction() as connection:
         for one in candidates:
             key = (one.pattern.platform, one.pattern.market_id)
-            await connection.execute(
-                """
-                INSERT INTO markets (platform, market_id, title, rules, yes_label, no_label, url, status, terms_digest,
-                    raw_data, first_seen_at, terms_seen_at, status_seen_at)
-                VALUES ($1, $2, $3, $4, $5, $6, '', 'open', 1, '{}', $7, $7, $7)
-                """,
-                *key,
-                one.title,
-                one.rules,
-                one.yes_label,
-                one.no_label,
-                NOW,
-            )
+            told = {"rules": one.rules, "yes_label": one.yes_label, "no_label": one.no_label}
+            await insert_market(connection, key[1], one.title, platform=key[0], **told)
             assert one.book is not None
             asks = ([[str(a.price), str(a.size)] for a in side] for side in (one.book.yes_asks, one.book.no_asks))
             await connection.execute(

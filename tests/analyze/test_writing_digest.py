@@ -18,6 +18,7 @@ from core.runtime import Run
 from core.settings import AnalyzeSettings
 from tests.analyze.conftest import NOW, MakeRun, Outside, rows
 from tests.analyze.opportunities import publish
+from tests.api.rows import insert_market
 from tests.core.agent.corpus.days import DAY_KINDS, make_day
 
 SEED = "a morning in December"
@@ -30,19 +31,8 @@ async def store(run: Run[AnalyzeSettings], day: Day) -> dict[str, str]:
     async with run.transaction() as connection:
         for number, item in enumerate(day.items):
             told, subject = item.told, item.subject
-            await connection.execute(
-                """
-                INSERT INTO markets (platform, market_id, title, rules, yes_label, no_label, url, status, terms_digest,
-                    raw_data, first_seen_at, terms_seen_at, status_seen_at)
-                VALUES ($1, $2, $3, '', $4, $5, '', 'open', 1, '{}', $6, $6, $6)
-                """,
-                subject.platform,
-                subject.market_id,
-                subject.title,
-                subject.yes_label,
-                subject.no_label,
-                NOW,
-            )
+            labels = {"yes_label": subject.yes_label, "no_label": subject.no_label}
+            await insert_market(connection, subject.market_id, subject.title, platform=subject.platform, **labels)
             await connection.execute(
                 """
                 INSERT INTO ai_insights (platform, market_id, market_title, pattern_type, pattern_score,

@@ -15,16 +15,15 @@ from tests.conftest import NOW
 HOUR = timedelta(hours=1)
 
 
-async def insert_market(connection: Connection, market_id: str, title: str) -> None:
+async def insert_market(connection: Connection, market_id: str, title: str, **fields: Any) -> None:
+    """An open one, of Kalshi where `fields`, by their columns, do not say otherwise."""
+    labels = {"yes_label": "Yes", "no_label": "No", "url": "https://example.com"}
+    row: dict[str, Any] = {"platform": "kalshi", "market_id": market_id, "title": title, "rules": ""} | labels
+    seen = dict.fromkeys(("first_seen_at", "terms_seen_at", "status_seen_at"), NOW)
+    row |= {"status": "open", "terms_digest": 1, "raw_data": {}} | seen | fields
     await connection.execute(
-        """
-        INSERT INTO markets (platform, market_id, title, rules, yes_label, no_label, url, status, terms_digest,
-            raw_data, first_seen_at, terms_seen_at, status_seen_at)
-        VALUES ('kalshi', $1, $2, '', 'Yes', 'No', 'https://example.com', 'open', 1, '{}', $3, $3, $3)
-        """,
-        market_id,
-        title,
-        NOW,
+        f"INSERT INTO markets ({', '.join(row)}) VALUES ({', '.join(f'${n}' for n in range(1, len(row) + 1))})",
+        *row.values(),
     )
 
 
