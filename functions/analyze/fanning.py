@@ -21,7 +21,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from analyze import pipeline
 from analyze.calls import Calls, name_of, open_calls
-from analyze.explaining import ALIVE, PUBLISHED, candidates_of, explain_all
+from analyze.explaining import PUBLISHED, candidates_of, explain_all
 from analyze.pipeline import WITH_WORKERS
 from analyze.side_by_side import LEFT
 from aws import queues
@@ -29,7 +29,7 @@ from core.agent.evidence import Candidate
 from core.agent.outside import RULES_CHARS
 from core.db import Connection
 from core.detect.rates import Rate
-from core.detect.selection import Key
+from core.detect.selection import STILL_ALIVE, Key
 from core.errors import AnalystUnavailable, BadMessage, ConfigError, DatabaseDown, JobFailed, OddWonsError, TaskTaken
 from core.models import OpenMarket, Pattern
 from core.queries import analyzing, asking, rates, tasks
@@ -215,7 +215,7 @@ async def _is_over(run: Run[AnalyzeSettings], message: Message) -> bool:
         if await tasks.has_ended(connection, task):
             return True
         if await analyzing.is_alive(connection, task.platform, task.market_id):
-            outcome = ALIVE
+            outcome = STILL_ALIVE  # nobody was asked, as where the run itself finds one
         elif candidate.quoted_at < too_old:
             outcome = _STALE
         else:

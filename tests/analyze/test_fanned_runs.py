@@ -118,6 +118,26 @@ async def test_what_waits_in_the_queue_is_not_selected_again_and_given_up_when_i
     assert "with the workers" not in books["dropped"]
 
 
+async def test_a_market_that_has_an_insight_meanwhile_is_not_counted_as_asked_about(
+    make_run: MakeRun, database_url: str, outside: Outside, queue: Queue
+) -> None:
+    settings = settings_of(outside, queue)
+    run = await make_run("analyze", NOW, **settings)
+    selected = (await fanning.run(run))["funnel"]["selected"]
+    bodies = queue.taken()
+    assert await work(bodies, database_url, settings) == {}
+    published = len(await rows(run, INSIGHTS))
+    await rows(run, "UPDATE analysis_tasks SET ended_at = NULL, outcome = NULL, free_at = now()")
+    await rows(run, "UPDATE analysis_funnels SET dropped = jsonb_build_object('with the workers', 1)")
+    asked = len(outside.calls())
+    assert await work(bodies, database_url, settings) == {}
+    (funnel,) = await rows(run, FUNNELS)
+    assert len(outside.calls()) == asked
+    assert funnel["dropped"]["insight still alive"] == published > 0
+    assert (funnel["analyzed"], funnel["published"]) == (0, 0)
+    assert sum(funnel["dropped"].values()) == selected
+
+
 async def test_a_queue_that_is_away_keeps_nobody_from_asking_about_opportunities(
     make_run: MakeRun, outside: Outside, queue: Queue
 ) -> None:

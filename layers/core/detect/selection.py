@@ -11,6 +11,7 @@ from core.detect.rates import Rate
 from core.models import Pattern
 
 MOST_PER_EVENT = 2
+STILL_ALIVE = "insight still alive"  # why a pattern is not selected
 _HALF_CENTS = 4.0  # as detectors score what is told in cents: 4 of them are 50
 
 Key = tuple[str, str, str]
@@ -86,7 +87,7 @@ def _reason(
 ) -> str | None:
     key = (pattern.platform, pattern.market_id)
     if key in alive:
-        return "insight still alive"
+        return STILL_ALIVE
     if key in markets:
         return "market already selected"
     if pattern.event_id and events[pattern.platform, pattern.event_id] >= MOST_PER_EVENT:
