@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from core import db
 from core.detect.selection import Funnel
-from core.queries import rates, status
+from core.queries import rates, spending, status
 from core.runtime import JOBS
 from core.settings import Settings
 from core.status import missed_jobs
@@ -105,6 +107,20 @@ def test_the_command_tells_all_of_it_and_exits_1_while_a_job_is_missed(database_
     assert told["funnel"] is None
     assert told["cache"]["answers"] is False
     assert float(told["spent_usd_today"]) == 0
+
+
+async def test_what_the_analyst_cost_is_that_of_every_part_with_what_is_only_reserved(
+    connection: db.Connection,
+) -> None:
+    def wanted(part: spending.Part, at: datetime = NOW) -> spending.Wanted:
+        return spending.Wanted(at, "a run", part, "kalshi", "KXM", "a model", "1", 1, Decimal("0.25"), 1_000)
+
+    for part in get_args(spending.Part):
+        answered = await spending.insert_call(connection, wanted(part))
+        await spending.mark_call(connection, answered, "answered", Decimal("0.01"), (1, 0, 1))
+    await spending.insert_call(connection, wanted("bundles"))
+    await spending.insert_call(connection, wanted("insights", NOW - timedelta(microseconds=1)))
+    assert await status.spent_since(connection, NOW) == Decimal("0.30")
 
 
 async def test_the_last_runs_funnel_is_told(connection: db.Connection) -> None:

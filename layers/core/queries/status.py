@@ -46,13 +46,9 @@ async def freshness(connection: Connection) -> dict[str, datetime | None]:
 
 
 async def spent_since(connection: Connection, since: datetime) -> Decimal:
-    """USD that answers of the analyst cost, the withheld ones too."""
+    """USD of all calls to the analyst, as the budget counts them: at what is reserved where no cost was told."""
     spent: Decimal = await connection.fetchval(
-        """
-        SELECT coalesce((SELECT sum(cost_usd) FROM ai_insights WHERE created_at >= $1), 0)
-             + coalesce((SELECT sum(cost_usd) FROM withheld_insights WHERE at >= $1), 0)
-        """,
-        since,
+        "SELECT coalesce(sum(coalesce(cost_usd, reserved_usd)), 0) FROM ai_calls WHERE at >= $1", since
     )
     return spent
 
