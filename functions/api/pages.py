@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from api.insights import DISCLAIMER, load_digest, load_insights
 from api.resources import Resources
 from core.models import Tier
 from core.queries import serving
+from core.runtime import JOBS
+from core.settings import ApiSettings
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -83,8 +85,25 @@ async def render(resources: Resources) -> str:
         past=past,
         jobs=[(job, at, _ago(now, at)) for job, at in sorted(fresh["jobs"].items())],
         venues=[(name, said["open"], _ago(now, said["swept_at"])) for name, said in fresh["venues"].items()],
+        late=_late(now, resources.settings, fresh),
         disclaimer=DISCLAIMER,
     )
+
+
+def _late(now: datetime, settings: ApiSettings, fresh: dict[str, Any]) -> list[str]:
+    """What is older than the dead man's check lets the job that renews it be."""
+
+    def is_late(job: str, every_s: int, at: datetime) -> bool:
+        return now - at > timedelta(seconds=every_s + (JOBS[job].deadline_s or 0) + settings.missed_after_s)
+
+    intervals_s = {"collect": settings.collect_interval_s, "analyze": settings.analyze_interval_s}
+    jobs = {job: at for job, at in fresh["jobs"].items() if job in intervals_s and is_late(job, intervals_s[job], at)}
+    swept = {name: said["swept_at"] for name, said in fresh["venues"].items()}
+    venues = {name: at for name, at in swept.items() if is_late("collect", settings.collect_interval_s, at)}
+    return [
+        *(f"{job} last ran well {_ago(now, at)} ago" for job, at in sorted(jobs.items())),
+        *(f"{name} was last read whole {_ago(now, at)} ago" for name, at in venues.items()),
+    ]
 
 
 def _ago(now: datetime, then: datetime) -> str:

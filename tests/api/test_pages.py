@@ -151,8 +151,8 @@ async def test_an_empty_database_gives_a_page_with_the_reason(make_api: MakeApi,
     if preview == "basic":
         assert "it is made at 13:00 UTC" in text
     elif preview:
-        assert "the analyst has not run yet" in text
-        assert "No pair pays after fees at the moment." in text
+        assert re.search(r"the analyst\s+has not run yet", text)
+        assert "No pair paid after fees when the books were last read" in text
 
 
 async def test_the_page_says_how_fresh_it_is(api: Api, connection: db.Connection) -> None:
@@ -172,6 +172,42 @@ async def test_the_page_says_how_fresh_it_is(api: Api, connection: db.Connection
     assert "analyze 5 h ago" in text
     assert "kalshi 1, read 9 min ago" in text
     assert "no job has ended well" not in text
+
+
+@pytest.mark.parametrize(
+    ("collect", "analyze", "polymarket", "late"),
+    [
+        (45, 45, 45, []),
+        (46, 45, 45, ["collect last ran well 46 min ago"]),
+        (10, 46, 10, ["analyze last ran well 46 min ago"]),
+        (10, 10, 300, ["polymarket was last read whole 5 h ago"]),
+        (10, None, 10, []),
+    ],
+)
+async def test_what_is_not_up_to_date_is_said_above_all(
+    api: Api, connection: db.Connection, collect: int, analyze: int | None, polymarket: int, late: list[str]
+) -> None:
+    """Within an interval, the job's deadline and the grace of the dead man's check: 15 + 10 + 20 minutes."""
+    for job, minutes in (("collect", collect), ("analyze", analyze)):
+        if minutes is not None:
+            await connection.execute(
+                "INSERT INTO job_runs (id, job, holder, started_at, status) "
+                "VALUES (gen_random_uuid(), $1, 'h', $2, 'ok')",
+                job,
+                NOW - timedelta(minutes=minutes),
+            )
+    await collecting.mark_swept(connection, "kalshi", [], NOW)
+    await collecting.mark_swept(connection, "polymarket", [], NOW - timedelta(minutes=polymarket))
+    text = Seen(await page(api)).text
+    assert ("Not up to date" in text) == bool(late)
+    assert all(words in text for words in late)
+
+
+async def test_premium_is_told_of_which_hour_its_lists_are(make_api: MakeApi) -> None:
+    text = Seen(await page(await make_api(preview_tier="premium"))).text
+    assert "Insights (hourly, as of 13:00 UTC)" in text
+    assert "None stood at 13:00 UTC" in text
+    assert "Insights (real-time)" in Seen(await page(await make_api(preview_tier="pro"))).text
 
 
 async def test_a_simulated_clock_is_said(make_api: MakeApi) -> None:
