@@ -29,8 +29,9 @@ def report(rows: Sequence[Mapping[str, Any]]) -> str:
     lines += ["\t".join(_cells(row)) for row in rows]
     usd = sum((row["usd"] for row in rows), Decimal(0))
     unknown = sum((row["unknown_usd"] for row in rows), Decimal(0))
-    per_insight = f", {usd / published:.6f} an insight" if (published := sum(row["published"] for row in rows)) else ""
-    lines.append(f"{sum(row['calls'] for row in rows)} calls, {usd:.6f} USD{per_insight}")
+    published = sum(row["published"] for row in rows)
+    each = f", {usd / published:.6f} for each of {published} published" if published else ""
+    lines.append(f"{sum(row['calls'] for row in rows)} calls, {usd:.6f} USD{each}")
     if unknown:
         lines.append(f"of it {unknown:.6f} USD as reserved: nobody told what those calls cost")
     return "\n".join(lines) + "\n"

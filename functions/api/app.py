@@ -66,6 +66,8 @@ def make_app(settings: ApiSettings, clock: Clock | None = None) -> FastAPI:
     app.add_api_route("/health/jobs", health_jobs, methods=["GET"], tags=["operation"],
                       responses=document.NOT_READY)  # fmt: skip
     app.add_api_route("/health/live", live, methods=["GET"], tags=["operation"])
+    for path, told in (("/health", health), ("/health/jobs", health_jobs), ("/health/live", live)):
+        app.add_api_route(path, told, methods=["HEAD"], include_in_schema=False)  # as monitors ask
     for part in (reading, analyses, signing_in, billing):
         app.include_router(part.router)
     app.add_api_route("/", get_page, methods=["GET"], include_in_schema=False)

@@ -85,7 +85,7 @@ def test_the_report_tells_what_was_spent(insight: dict[str, Any], database_url: 
     told = dict(zip(head.split("\t"), line.split("\t"), strict=True))
     assert (told["day"], told["part"], told["calls"], told["published"]) == ("2026-11-22", "insights", "1", "1")
     assert told["usd"] == f"{insight['cost_usd']:.6f}"
-    assert total == f"1 calls, {insight['cost_usd']:.6f} USD, {insight['cost_usd']:.6f} an insight"
+    assert total == f"1 calls, {insight['cost_usd']:.6f} USD, {insight['cost_usd']:.6f} for each of 1 published"
 
 
 @pytest.fixture

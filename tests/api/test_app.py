@@ -44,6 +44,15 @@ async def test_health_recovers_with_the_database(api: Api, postgres_dsn: str, da
     assert (await api.http.get("/health")).status_code == 200
 
 
+async def test_a_monitor_may_ask_for_the_status_alone(api: Api, postgres_dsn: str, database_url: str) -> None:
+    """With HEAD, as many do unless told otherwise."""
+    assert (await api.http.head("/health/jobs")).status_code == 503
+    for path in ("/health", "/health/live"):
+        assert (await api.http.head(path)).status_code == 200
+    with database_away(postgres_dsn, database_url):
+        assert (await api.http.head("/health")).status_code == 503
+
+
 async def test_health_does_not_ask_the_cache(make_api: MakeApi) -> None:
     api = await make_api(upstash_redis_rest_url="http://127.0.0.1:1")
     assert (await api.http.get("/health")).status_code == 200
