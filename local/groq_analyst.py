@@ -329,7 +329,7 @@ def _costs(evidence: Evidence, view: _View) -> str:
     if view.side == "WAIT":
         by_reason = {
             "no edge": ("After fees {net_edge_cents} remains, so paying for it is not justified.",),
-            "unlikely": ("After fees {net_edge_cents} remains, so there is no case for a position.",),
+            "unlikely": ("After fees {net_edge_cents} remains, but there is no case for a position.",),
             "contradiction": ("The claimed {net_edge_cents} cannot be traced to a price, so it is not trusted.",),
         }
         out_of_reach = view.why_not in {"too late", "no fill"}
