@@ -136,6 +136,18 @@ async def test_a_preview_shows_the_digest_with_what_its_tier_may_see_of_it(
     assert ("Where the venues disagreed" in text) == pairs
 
 
+async def test_of_a_pick_without_a_position_no_result_is_promised(
+    make_api: MakeApi, connection: db.Connection
+) -> None:
+    past = {"market_id": "X", "market_title": "a title", "recommendation": "CAUTION", "position": "WAIT"}
+    for by, payout in ((None, None), ("outcome", 1.0)):
+        await connection.execute("DELETE FROM digests")
+        yesterday = [past | {"by": by, "payout": payout, "net_cents": None}]
+        await insert_digest(connection, [], NOW - HOUR, yesterday=yesterday)
+        text = Seen(await page(await make_api(preview_tier="pro"))).text
+        assert re.search(r"a title: WAIT,\s+so there is nothing to settle", text)
+
+
 async def test_the_public_sees_no_digest(api: Api, connection: db.Connection) -> None:
     await insert_digest(connection, [], NOW - HOUR, **told("as written"))
     assert "as written" not in await page(api)
