@@ -136,9 +136,22 @@ async def test_a_preview_shows_the_digest_with_what_its_tier_may_see_of_it(
     assert ("Where the venues disagreed" in text) == pairs
 
 
-async def test_of_a_pick_without_a_position_no_result_is_promised(
-    make_api: MakeApi, connection: db.Connection
+@pytest.mark.parametrize(
+    ("recommendations", "heading"),
+    [(["CAUTION", "GOOD_BET"], "Top picks"), (["CAUTION", "AVOID"], "No bet today; what came closest")],
+)
+async def test_a_day_without_a_bet_is_not_headed_by_picks(
+    make_api: MakeApi, connection: db.Connection, recommendations: list[str], heading: str
 ) -> None:
+    line = {"market_id": "X", "market_title": "X", "one_liner": "X", "confidence": None, "confidence_basis": ""}
+    await insert_digest(
+        connection, [], NOW - HOUR, top_picks=[line | {"recommendation": said} for said in recommendations]
+    )
+    text = Seen(await page(await make_api(preview_tier="basic"))).text
+    assert [name for name in ("Top picks", "No bet today; what came closest") if name in text] == [heading]
+
+
+async def test_of_a_pick_without_a_position_no_result_is_promised(make_api: MakeApi, connection: db.Connection) -> None:
     past = {"market_id": "X", "market_title": "a title", "recommendation": "CAUTION", "position": "WAIT"}
     for by, payout in ((None, None), ("outcome", 1.0)):
         await connection.execute("DELETE FROM digests")
