@@ -58,7 +58,8 @@ def shift_in_quarters(past: Past) -> Singles:
         gains.append(gain)
     shift = np.empty((len(past), QUARTERS), dtype=np.float32)
     for since in range(QUARTERS):
-        left, found, information = np.ones(len(past), dtype=np.float32), np.float32(0), np.float32(0)
+        left = np.ones(len(past), dtype=np.float32)
+        found, information = np.zeros_like(left), np.zeros_like(left)
         for at in range(since, QUARTERS):
             found = found + left * surprises[at] / variances[at]
             information = information + np.square(left) / variances[at]
