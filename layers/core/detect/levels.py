@@ -53,16 +53,16 @@ def shift_in_quarters(past: Past) -> Singles:
     for quarter in range(QUARTERS):
         odds = log_odds(price[:, quarter + 1])
         surprise, variance, gain = level.see(odds, noise[:, quarter], walked, told[:, quarter])
-        surprises.append(surprise * np.sign(told[:, quarter]))
+        surprises.append(surprise * np.sign(told[:, quarter]))  # where nothing is told, nothing shifted
         variances.append(np.maximum(variance, least))
         gains.append(gain)
     shift = np.empty((len(past), QUARTERS), dtype=np.float32)
     for since in range(QUARTERS):
-        left = np.ones(len(past), dtype=np.float32)
+        left: Singles = np.ones(len(past), dtype=np.float32)
         found, information = np.zeros_like(left), np.zeros_like(left)
         for at in range(since, QUARTERS):
-            found = found + left * surprises[at] / variances[at]
-            information = information + np.square(left) / variances[at]
+            found += left * surprises[at] / variances[at]
+            information += np.square(left) / variances[at]
             left = left * (1 - gains[at])
         shift[:, since] = found / np.sqrt(information)
     return np.where(np.isfinite(np.diff(price, axis=1)), shift, np.float32(np.nan))
