@@ -21,14 +21,15 @@ CONVERGENCE = Null(1.16, 2.1, 2.75, 3.3, 3.9)
 
 
 def price_jump(past: Past) -> Signal:
-    """The largest quarter-hour's move of the last hour in log-odds, in the market's own quarter-hour noise.
+    """The largest shift of the last hour's quarters in the level behind the quotes, in log-odds, in its own noise.
 
-    Own noise: `Past.quarter_scale`, the root of the realised variance of up to a week. A jump of size k is k times the
-    noise of an *hour*, within a quarter of one. Without quarter-hours the last hour's move against the hourly noise
-    (`Past.scale`). It must be 1.5 cents or more and beyond what a wider quote would make of the middle. Side:
-    against it (overreaction: De Bondt and Thaler 1985); whether that pays is what base rates tell.
+    Own noise: the walk's and the bounce's, as up to a week of hours and quarters part them (core.detect.levels). A jump
+    of size k is k times the noise of an *hour*, within a quarter of one. Without quarter-hours the last hour's move
+    against the hourly noise (`Past.scale`). It must be 1.5 cents or more and beyond what a wider quote would make of
+    the middle. Side: against it (overreaction: De Bondt and Thaler 1985); whether that pays is what base rates tell.
 
-    Source: Lee and Mykland 2008, "Jumps in financial markets", with a winsorised variance for the bipower one.
+    Source: Lee and Mykland 2008, "Jumps in financial markets", with a level behind the noise (their 2012 paper's aim)
+    that a filter tells and a winsorised variance for the bipower one.
     """
     size, cents = largest_quarter(past)
     score = score_of(size, JUMP)
@@ -76,8 +77,8 @@ def last_hour(past: Past) -> tuple[Singles, Singles]:
 def price_drift(past: Past) -> Signal:
     """The last day's move in log-odds that no single hour made, in the noise of a day.
 
-    z = |sum of 24 hourly moves, each bounded by 2.5 hourly noises| / (noise * sqrt(24)), of 3 cents or more. A drift of
-    size k moves k hourly noises an hour, all day. Side: on (underreaction: Jegadeesh and Titman 1993).
+    z = |sum of 24 hourly moves, each bounded by 2.5 hourly noises| / noise (`Past.noise_over`), of 3 cents or more. A
+    drift of size k moves k half hourly noises an hour, all day. Side: on (underreaction: Jegadeesh and Titman 1993).
     """
     return _trend(past, "price_drift", 24, DRIFT, "move_24h_cents")
 
@@ -107,8 +108,8 @@ def _trend(past: Past, name: str, hours: int, null: Null, told: str) -> Signal:
 def reversal(past: Past) -> Signal:
     """The last three hours took the price back the way it had come in the twelve before them.
 
-    z = the smaller of the two moves, each in its own noise (noise * sqrt(hours)); both 2 cents or more, of opposite
-    signs. Size k: both at k hourly noises an hour. Side: on with the last three hours.
+    z = the smaller of the two moves, each in its own noise (`Past.noise_over`); both 2 cents or more, of opposite
+    signs. Size k: k half hourly noises an hour one way, k an hour back. Side: on with the last three hours.
     """
     back, there = past.moved(3), past.moved(12, after=3)
     size = np.minimum(np.abs(back) / past.noise_over(3), np.abs(there) / past.noise_over(12, after=3))
@@ -127,8 +128,9 @@ def reversal(past: Past) -> Signal:
 def convergence(past: Past) -> Signal:
     """Less than two days before the close, a price beyond 70 cents (or under 30) that keeps moving to its end.
 
-    z = the last twelve hours' bounded moves towards that end / (noise * sqrt(12)), 2 cents or more. A martingale's
-    noise before the close is in the scale (`Past.rise`). Size k: k hourly noises an hour over twelve hours. Side: on.
+    z = the last twelve hours' bounded moves towards that end / noise (`Past.noise_over`), of 2 cents or more. A
+    martingale's noise before the close is in it (`Past.rise`). Size k: k half hourly noises an hour over twelve hours.
+    Side: on.
     """
     price = past.price[:, -1]
     towards = np.where(price >= 0.7, 1, np.where(price <= 0.3, -1, 0)).astype(np.float32)

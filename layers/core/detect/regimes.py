@@ -26,11 +26,12 @@ VOLATILITY = Null(1.83, 3.0, 3.95, 4.75, 5.7)
 COARSE_VOLATILITY = Null(1.9, 3.05, 4.15, 5.05, 6.1)
 SPREAD = Null(1.25, 2.3, 3.05, 3.7, 4.4)
 _MOST = 9  # times its usual variance that an hour of the week counts for
-_MOST_OF_STEPS = 0.75  # more would trust the bounce to be as it was
+_OF_STEPS = 0.75  # of an hour's variance, told by its quarter-hours; the rest by its move
+_WILDER = 1.3  # times its usual variance, that the bounce may have
 _LEAST_THINNER = 0.7  # what is left of the usual bounce where it is less
 _LARGEST = 2  # times the third largest hour
 _COUNTED = 5.4  # hours, of six whose largest are bounded
-_USUAL_HOURS = 20
+_USUAL_HOURS = 60
 _MIN_RANGE = 0.02
 _LEAST_NOISE = 0.15  # of log spread: a book of whole cents goes from one cent to two
 _MIN_WIDER = 0.005
@@ -75,31 +76,20 @@ def _variances(past: Past) -> tuple[Singles, Singles]:
     moves = np.square(past.moves)
     if past.history.variation is None:
         return moves, np.ones_like(moves)
-    ends = past.bounces(past.price)
+    ends = np.float32(_WILDER) * past.bounces(past.price)
     bounce = ends[:, 1:] + ends[:, :-1]
     before = bounce[:, :-JUDGED]
     usual = np.nansum(before, axis=1) / counts(np.isfinite(before))
     least = np.float32(_LEAST_THINNER) * usual[:, None]
     np.maximum(bounce[:, -JUDGED:], least, out=bounce[:, -JUDGED:])
-    of_steps = _weight_of_steps(past.walk / QUARTERS, usual / 2)[:, None]
-    hours: Singles = of_steps * past.variation[:, 1:] + (1 - of_steps) * moves
+    hours: Singles = np.float32(_OF_STEPS) * past.variation[:, 1:] + np.float32(1 - _OF_STEPS) * moves
     # a bounce of variance b adds 2 b to each difference: to four steps an hour, or to one move
-    return hours, past.walk[:, None] + (1 + (QUARTERS - 1) * of_steps) * bounce
-
-
-def _weight_of_steps(step: Singles, bounce: Singles) -> Singles:
-    """(n,) of the sum of an hour's four squared steps beside its squared move, that leaves the least variance: both
-    grow alike with the walk. Steps are normal with the walk's variance `step` and the moving average of the bounce."""
-    steps = 8 * np.square(step + 2 * bounce) + 12 * np.square(bounce)
-    move = 2 * np.square(QUARTERS * step + 2 * bounce)
-    both = 4 * (np.square(step + bounce) + np.square(step))
-    weight: Singles = np.minimum((move - both) / (steps + move - 2 * both), np.float32(_MOST_OF_STEPS))
-    return weight
+    return hours, past.walk[:, None] + np.float32(1 + (QUARTERS - 1) * _OF_STEPS) * bounce
 
 
 def _week_of(ratios: Singles, usual: float) -> tuple[Singles, Singles]:
     """(n,) the mean of the known of (n, k) ratios, NaN of less than a day, and how many degrees of freedom one has;
-    `usual` is twice the inverse of those of steps of one size, and counts as much as 20 hours."""
+    `usual` is twice the inverse of those of steps of one size, and counts as much as 60 hours."""
     known = np.isfinite(ratios)
     filled, count = np.where(known, ratios, np.float32(0)), counts(known)
     mean = filled.sum(axis=1) / count
