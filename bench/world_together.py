@@ -56,7 +56,8 @@ def found_together(seed: int, markets: int, start: datetime) -> Found:
             found[name][round(100 * abs(fault["size"]))].append(hit)
         for crossing in crossed:
             size = round(100 * crossing["edge_before_fees"])
-            found["cross_venue_gap"][size].append(_gap_cents(crossing, truth["pairs"], listed) >= 4)
+            legs = (listed[crossing[venue]] for venue in PLATFORMS)
+            found["cross_venue_gap"][size].append(gap_cents(*legs, same_side=_is_same(crossing, truth)) >= 4)
     return found
 
 
@@ -123,15 +124,17 @@ def _detector_of(fault: Mapping[str, Any], listed: Mapping[str, OpenMarket]) -> 
     return "ladder_by_threshold" if len(closes) == 1 else "ladder_by_date"
 
 
-def _gap_cents(crossing: Mapping[str, Any], pairs: list[dict[str, Any]], listed: Mapping[str, OpenMarket]) -> float:
+def _is_same(crossing: Mapping[str, Any], truth: Mapping[str, Any]) -> bool:
+    names = crossing["kalshi"], crossing["polymarket"]
+    (pair,) = [each for each in truth["pairs"] if (each["kalshi"], each["polymarket"]) == names]
+    return bool(pair["polarity"] == "same")
+
+
+def gap_cents(kalshi: OpenMarket, polymarket: OpenMarket, *, same_side: bool) -> float:
     """The wider of both sides: the other venue's middle less what YES costs here, or NO."""
-    (pair,) = [
-        each for each in pairs if (each["kalshi"], each["polymarket"]) == (crossing["kalshi"], crossing["polymarket"])
-    ]
-    legs = listed[crossing["kalshi"]], listed[crossing["polymarket"]]
     gaps = [Decimal(0)]
-    for market, other in (legs, legs[::-1]):
-        fair = fair_of(other, same_side=pair["polarity"] == "same")
+    for market, other in ((kalshi, polymarket), (polymarket, kalshi)):
+        fair = fair_of(other, same_side=same_side)
         if fair is not None and market.yes_price is not None and market.no_price is not None:
             gaps += [fair - market.yes_price, 1 - fair - market.no_price]
     return float(100 * max(gaps))

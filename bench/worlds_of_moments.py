@@ -65,13 +65,13 @@ def world(seed: int, effect: Effect | None = None, events: int = 150, each: int 
     parts = []
     for one in range(each):
         gap: Floats = latent - threshold[:, one, None]
-        price: Floats = np.where(left > 1e-6, _normal(gap / np.maximum(left, 1e-6)), 1.0 * (gap > 0))
+        price: Floats = np.where(left > 1e-6, normal(gap / np.maximum(left, 1e-6)), 1.0 * (gap > 0))
         ends_yes: Mask = price[:, -1] > 0.5
         parts.append(_moments(np.round(price[:, :hours], 3), ends_yes, lives, category, rng))
     return joined(parts)
 
 
-def _normal(x: Floats) -> Floats:
+def normal(x: Floats) -> Floats:
     """The normal distribution function; Abramowitz & Stegun 26.2.17, to 8e-8."""
     t = 1 / (1 + 0.2316419 * np.abs(x))
     tail = t * (0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))))
