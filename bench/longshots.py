@@ -28,9 +28,9 @@ from core.detect.rates_settled import BANDS, settled_rates
 from core.detect.scores import POINTS_A_DECADE
 
 BIASED = ("politics", "sports")
-STRENGTHS = (1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4)  # at 1.1 what costs 10 cents comes to 8.2
+STRENGTHS = (1.02, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0)  # at 1.1 what costs 10 cents comes to 8.2
 WORLDS, EVENTS, MARKETS = 20, 40_000, 8_000
-_CLEAN = 20  # worlds without any bias for each that has one strength
+_CLEAN = 5  # worlds without any bias for each that has one strength
 _NEAR = 0.25  # of a size
 _ONCE = 3.72  # normal deviations beyond which one in 10,000 is
 
