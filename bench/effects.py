@@ -89,7 +89,7 @@ async def _fill(connection: db.Connection, rng: np.random.Generator, share: floa
     number_of = {row["market_id"]: row["number"] for row in rows}
     numbers = np.array([number_of[f"M{row}"] for row in range(markets)], dtype=np.int32)
     await collecting.mark_swept(connection, "kalshi", list(number_of), NOW)
-    await history.insert_columns(connection, "kalshi", _columns(price, numbers, start))
+    await history.insert_columns(connection, "kalshi", make_columns(price, numbers, start))
 
 
 def _prices(rng: np.random.Generator, share: float, markets: int, days: int) -> Floats:
@@ -117,7 +117,7 @@ def _prices(rng: np.random.Generator, share: float, markets: int, days: int) -> 
     return priced
 
 
-def _columns(price: Floats, numbers: Any, start: datetime) -> list[Column]:
+def make_columns(price: Floats, numbers: Any, start: datetime) -> list[Column]:
     """As collecting leaves them: an hour in one, of what changed."""
     micro = np.round(price * MICRO).astype(np.int32)
     before = np.full(len(price), UNKNOWN, dtype=np.int32)

@@ -7,7 +7,7 @@ of betting Snowberg and Wolfers 2010, of a prediction market Page and Clemen 201
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ DAYS, AS_OF_H = 90, 24.0 * 93
 _SHARE = 0.2  # of the last step's variance
 _EACH = 2  # markets of an event, on one walk
 _LOOKS = 3  # random moments of a market
-_FAR_H = 300.0
+FAR_H = 300.0
 _AFTER = 0.3  # of a walk's variance, told after the last look only
 _LOWEST = 0.005  # what costs less, or all but so much, has no price in tenths of a cent that is not rounding
 _SHOWN = (0.02, 0.98)
@@ -58,16 +58,16 @@ def settled_world(rng: np.random.Generator, bent: Bent, events: int) -> Settled:
     `bent` does not name are fair."""
     category = np.arange(events) % len(CATEGORIES)
     closes = rng.uniform(24.0, 24.0 * DAYS, events)
-    left = -np.sort(-np.exp(rng.uniform(np.log(0.5), np.log(_FAR_H), (events, _LOOKS))), axis=1)
-    walk, variance = _walk(rng, left)
+    left = -np.sort(-np.exp(rng.uniform(np.log(0.5), np.log(FAR_H), (events, _LOOKS))), axis=1)
+    path, variance = walk(rng, left)
     day = np.floor((closes + 1) / 24).astype(np.intp)
     shared = np.where(category == CATEGORIES.index(SHARED), _SHARE, 0.0)
     last = np.sqrt(1 - shared) * rng.standard_normal(events) + np.sqrt(shared) * rng.standard_normal(DAYS + 2)[day]
-    end = walk[:, -1] + np.sqrt(variance[:, -1]) * last
+    end = path[:, -1] + np.sqrt(variance[:, -1]) * last
     threshold = rng.standard_normal((events, _EACH))
-    worth = normal((walk[:, None, :] - threshold[:, :, None]) / np.sqrt(variance)[:, None, :])
+    worth = normal((path[:, None, :] - threshold[:, :, None]) / np.sqrt(variance)[:, None, :])
     names = np.array(CATEGORIES, dtype=object)[category]
-    price = np.round(_price(worth, names, bent), 3)
+    price = np.round(priced(worth, names, bent), 3)
     event, market, look = np.nonzero((price >= _LOWEST) & (price <= 1 - _LOWEST))
     hours_left, none = left[event, look], np.full(len(event), np.nan)
     moments = Moments(
@@ -90,14 +90,14 @@ def settled_world(rng: np.random.Generator, bent: Bent, events: int) -> Settled:
     return Settled(moments, worth[event, market, look])
 
 
-def open_markets(rng: np.random.Generator, bent: Bent, markets: int) -> Open:
+def open_markets(rng: np.random.Generator, bent: Bent, markets: int, categories: Sequence[str] = CATEGORIES) -> Open:
     """Of an event each, quoted in ticks about their prices, which walk on as those that settled did."""
-    names = np.array(CATEGORIES, dtype=object)[np.arange(markets) % len(CATEGORIES)]
-    first = np.exp(rng.uniform(np.log(0.5), np.log(_FAR_H), markets))
+    names = np.array(categories, dtype=object)[np.arange(markets) % len(categories)]
+    first = np.exp(rng.uniform(np.log(0.5), np.log(FAR_H), markets))
     left = first[:, None] - _QUARTER_H * np.arange(A_DAY)
-    walk, variance = _walk(rng, np.maximum(left, 0.0))
-    worth = normal((walk - rng.standard_normal((markets, 1))) / np.sqrt(variance))
-    price = _price(worth, names, bent)
+    path, variance = walk(rng, np.maximum(left, 0.0))
+    worth = normal((path - rng.standard_normal((markets, 1))) / np.sqrt(variance))
+    price = priced(worth, names, bent)
     tick = np.where(rng.random(markets) < 0.6, 0.01, 0.001)[:, None]
     half = np.exp(rng.uniform(np.log(0.003), np.log(0.015), markets))[:, None]
     there = (left > 0) & (price > _SHOWN[0]) & (price < _SHOWN[1])
@@ -122,14 +122,14 @@ def open_markets(rng: np.random.Generator, bent: Bent, markets: int) -> Open:
     return Open(names, np.where(there, price, np.nan), np.where(there, worth, np.nan), first, at)
 
 
-def _walk(rng: np.random.Generator, left: Floats) -> tuple[Floats, Floats]:
+def walk(rng: np.random.Generator, left: Floats) -> tuple[Floats, Floats]:
     """(where each of E walks is, what variance is left to its end), (E, T) each, at hours to the close that fall."""
-    variance: Floats = _AFTER + (1 - _AFTER) * left / _FAR_H
+    variance: Floats = _AFTER + (1 - _AFTER) * left / FAR_H
     steps = -np.diff(variance, axis=1, prepend=1.0)
     return np.cumsum(np.sqrt(steps) * rng.standard_normal(left.shape), axis=1), variance
 
 
-def _price(worth: Floats, names: npt.NDArray[Any], bent: Bent) -> Floats:
+def priced(worth: Floats, names: npt.NDArray[Any], bent: Bent) -> Floats:
     """What YES costs: the price of which the log-odds, times `bent`, are those of what it is worth."""
     power = np.array([1 / bent.get(name, 1.0) for name in names]).reshape(-1, *[1] * (worth.ndim - 1))
     yes, no = worth**power, (1 - worth) ** power
