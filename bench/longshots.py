@@ -1,5 +1,5 @@
 """`python -m bench.longshots [judged] [WORLDS EVENTS]`: what the favourite-longshot detector finds of biased prices, by
-size, and its false alarms; `calibrate` in front: beyond what statistic prices that are not biased go how often.
+size, and the false alarms seen; `bench.longshots_alarms` tells how many must be expected.
 
 The whole way: random moments of settled markets, settled rates, open markets with quotes, the detector. One size is the
 standard error of a cell's mean outcome, sqrt(p (1 - p) / n) of the n events in it. Half of the categories are biased. A
@@ -17,19 +17,18 @@ from itertools import islice
 import numpy as np
 
 from bench.martingales import A_DAY
-from bench.recall import JUDGED, SIZES, THRESHOLD, TUNED, episodes, seeds
+from bench.recall import JUDGED, SIZES, THRESHOLD, TUNED, episodes, found_from, seeds
 from bench.worlds_of_moments import normal
 from bench.worlds_settled import AS_OF_H, Bent, Open, Settled, open_markets, settled_world
 from core.detect.detectors import signals
-from core.detect.history import Floats
+from core.detect.history import Floats, History
 from core.detect.longshots import SettledRates
 from core.detect.rates_moments import Mask, codes
 from core.detect.rates_settled import BANDS, settled_rates
-from core.detect.scores import POINTS_A_DECADE
 
 BIASED = ("politics", "sports")
 STRENGTHS = (1.02, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0)  # at 1.1 what costs 10 cents comes to 8.2
-WORLDS, EVENTS, MARKETS = 20, 40_000, 8_000
+WORLDS, EVENTS, MARKETS = 10, 40_000, 8_000
 _CLEAN = 5  # worlds without any bias for each that has one strength
 _NEAR = 0.25  # of a size
 _ONCE = 3.72  # normal deviations beyond which one in 10,000 is
@@ -61,14 +60,15 @@ def judged(seed: int, bent: Bent, events: int = EVENTS, markets: int = MARKETS) 
     world = settled_world(rng, bent, events)
     rates = settled_rates(world.moments, AS_OF_H)
     opened = open_markets(rng, bent, markets)
-    scores = np.array([_score(opened, rates, quarter) for quarter in range(A_DAY)])
+    scores = np.array([score(opened.at(quarter), rates) for quarter in range(A_DAY)])
     is_fair = ~np.isin(opened.category.astype(str), list(bent))
     days = float(np.isfinite(opened.price[is_fair]).sum() / A_DAY)
     return _told(world, rates, opened, scores[0], bent), Day(scores[:, is_fair], days)
 
 
-def _score(opened: Open, rates: SettledRates, quarter: int) -> Floats:
-    (signal,) = [one for one in signals(opened.at(quarter), rates) if one.detector == "favourite_longshot"]
+def score(history: History, rates: SettledRates) -> Floats:
+    """(N,) of the favourite-longshot detector."""
+    (signal,) = [one for one in signals(history, rates) if one.detector == "favourite_longshot"]
     return signal.score.astype(np.float32)
 
 
@@ -110,10 +110,9 @@ def _true_cells(world: Settled, rates: SettledRates) -> tuple[Floats, Floats]:
 
 def biased(name: str, worlds: int, events: int) -> tuple[Told, list[Day]]:
     """Of `worlds` worlds of each strength what was told in the biased half, and the days of the other."""
+    numbers = seeds(name)
     found = [
-        judged(seed, dict.fromkeys(BIASED, strength), events)
-        for seed in islice(seeds(name), worlds)
-        for strength in STRENGTHS
+        judged(next(numbers), dict.fromkeys(BIASED, strength), events) for strength in STRENGTHS for _ in range(worlds)
     ]
     told = [each for each, _ in found]
     parts = (np.concatenate([getattr(each, field.name) for each in told]) for field in fields(Told))
@@ -138,35 +137,22 @@ def curve(size: Floats, of: Floats | Mask, sizes: Sequence[float] = SIZES) -> di
 
 def main(arguments: list[str]) -> None:
     name = JUDGED if "judged" in arguments else TUNED
-    worlds, events = (int(each) for each in arguments[-2:]) if arguments[-1:] and arguments[-1].isdigit() else _USUAL
-    if "calibrate" in arguments:
-        calibrate(biased(TUNED, worlds, events)[1], "beside biased ones")
-        calibrate(fair(TUNED, _CLEAN * worlds, events), "where all are fair")
-        return
+    worlds, events = [int(each) for each in arguments if each.isdigit()] or (WORLDS, EVENTS)
     told, days = biased(name, worlds, events)
     for title, size, of in (
         ("bias", told.bias, told.found),
+        ("more than quotes", told.bias, told.left > 0),
         ("of it proved", told.bias, told.proved),
         ("its cents", told.bias, told.cents),
         ("left by the quote", told.left, told.found),
         ("at best", told.left, normal(told.left - _ONCE)),
     ):
         print(f"{title:20}", "  ".join(f"{each:g}: {value:.3f}" for each, value in curve(size, of).items()), flush=True)
+    print(f"of what the quote leaves 0.9 is found from {found_from(curve(told.left, told.found)):.1f}")
     print(f"alarms in {sum(day.market_days for day in days):,.0f} market-days beside biased ones, 10,000 of them:",
           f"{false_alarms(days):.2f}", flush=True)  # fmt: skip
     days = fair(name, _CLEAN * worlds, events)
     print(f"alarms in {sum(day.market_days for day in days):,.0f} where all are fair: {false_alarms(days):.2f}")
-
-
-_USUAL = WORLDS, EVENTS
-
-
-def calibrate(days: Sequence[Day], where: str) -> None:
-    """Prints the score (by the table in force), in decades, that is seen in 1, 0.1, … episodes a market-day."""
-    levels = np.arange(0.25, 100, 0.25)
-    rate = np.array([false_alarms(days, level) for level in levels]) / 10_000
-    at = [float(levels[np.argmax(rate <= most)]) if (rate <= most).any() else np.nan for most in 10.0 ** -np.arange(5)]
-    print(where, "  ".join(f"{level / POINTS_A_DECADE:.2f}" for level in at), flush=True)
 
 
 if __name__ == "__main__":
