@@ -11,9 +11,9 @@ from core.detect.history import Floats, History
 from core.detect.scores import Null, score_of
 from core.detect.signals import Signal, nothing
 
-# Standard errors of a proved rate between it and what is quoted: where a fair cell is proved by chance, as it is the
-# easier the more others are biased, its markets rise some eight times a day. Measured by `python -m
-# bench.longshots_alarms`; so little that it was seen daily, or each tenth day, no proof lets through.
+# Standard errors of a proved rate between it and what is quoted. The more others are biased, the easier a fair cell is
+# proved by chance, and a market's price goes from cell to cell and rises some eight times a day: 3.7, once in 10,000
+# of a normal number, would be too near (python -m bench.longshots_alarms). Proved, nothing is as common as daily.
 MISPRICED = Null(0.0, 0.1, 3.1, 3.6, 4.2)
 ANY_CATEGORY = ""
 
