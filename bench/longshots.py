@@ -4,7 +4,7 @@ size, and the false alarms seen; `bench.longshots_alarms` tells how many must be
 The whole way: random moments of settled markets, settled rates, open markets with quotes, the detector. One size is the
 standard error of a cell's mean outcome, sqrt(p (1 - p) / n) of the n events in it. Half of the categories are biased. A
 false alarm: the score of a market of a fair category rises to 50 in a day of runs a quarter of an hour apart, beside
-biased ones or where all are fair.
+biased ones or where all are fair. At best: a likelihood-ratio test of one cell told its error, at as many alarms.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bench.worlds_of_moments import normal
 from bench.worlds_settled import AS_OF_H, Bent, Open, Settled, open_markets, settled_world
 from core.detect.detectors import signals
 from core.detect.history import Floats, History
-from core.detect.longshots import SettledRates
+from core.detect.longshots import MISPRICED, SettledRates
 from core.detect.rates_moments import Mask, codes
 from core.detect.rates_settled import BANDS, settled_rates
 
@@ -31,7 +31,6 @@ STRENGTHS = (1.02, 1.05, 1.1, 1.2, 1.3, 1.5, 2.0)  # at 1.1 what costs 10 cents 
 WORLDS, EVENTS, MARKETS = 10, 40_000, 8_000
 _CLEAN = 5  # worlds without any bias for each that has one strength
 _NEAR = 0.25  # of a size
-_ONCE = 3.72  # normal deviations beyond which one in 10,000 is
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ def main(arguments: list[str]) -> None:
         ("of it proved", told.bias, told.proved),
         ("its cents", told.bias, told.cents),
         ("left by the quote", told.left, told.found),
-        ("at best", told.left, normal(told.left - _ONCE)),
+        ("at best", told.left, normal(told.left - MISPRICED.ten_thousandth)),
     ):
         print(f"{title:20}", "  ".join(f"{each:g}: {value:.3f}" for each, value in curve(size, of).items()), flush=True)
     print(f"of what the quote leaves 0.9 is found from {found_from(curve(told.left, told.found)):.1f}")
