@@ -12,12 +12,12 @@ from core.detect.signals import Sides, Signal
 MIN_MOVE = 0.015
 _NONE = np.float32(np.nan)
 
-JUMP = Null(2.5, 3.05, 3.75, 4.5, 5.5)
-HOURLY_JUMP = Null(2.4, 3.14, 3.94, 4.67, 5.6)
-DRIFT = Null(1.56, 2.48, 3.2, 3.75, 4.3)
-MOMENTUM = Null(1.76, 2.66, 3.3, 3.82, 4.5)
-REVERSAL = Null(1.0, 1.66, 2.16, 2.57, 3.0)
-CONVERGENCE = Null(1.16, 2.1, 2.75, 3.3, 3.9)
+JUMP = Null(2.5, 3.25, 3.9, 4.55, 5.5)
+HOURLY_JUMP = Null(2.4, 3.25, 4.1, 4.95, 6.1)
+DRIFT = Null(1.9, 2.85, 3.6, 4.2, 4.85)
+MOMENTUM = Null(1.9, 2.95, 3.65, 4.3, 5.0)
+REVERSAL = Null(1.1, 1.8, 2.35, 2.85, 3.45)
+CONVERGENCE = Null(1.4, 2.45, 3.15, 3.7, 4.3)
 
 
 def price_jump(past: Past) -> Signal:

@@ -22,16 +22,16 @@ from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 from core.detect.volumes import none
 
-VOLATILITY = Null(1.83, 3.0, 3.95, 4.75, 5.7)
+VOLATILITY = Null(1.95, 3.1, 4.0, 4.8, 5.6)
 COARSE_VOLATILITY = Null(1.9, 3.05, 4.15, 5.05, 6.1)
-SPREAD = Null(1.25, 2.3, 3.05, 3.7, 4.4)
+SPREAD = Null(1.25, 2.45, 3.6, 4.25, 5.05)
 _MOST = 9  # times its usual variance that an hour of the week counts for
 _OF_STEPS = 0.75  # of an hour's variance, told by its quarter-hours; the rest by its move
 _WILDER = 1.3  # times its usual variance, that the bounce may have
 _LEAST_THINNER = 0.7  # what is left of the usual bounce where it is less
 _LARGEST = 2  # times the third largest hour
 _COUNTED = 5.4  # hours, of six whose largest are bounded
-_USUAL_HOURS = 60
+_USUAL_HOURS = 15  # of steps of one size, for each step of an hour
 _MIN_RANGE = 0.02
 _LEAST_NOISE = 0.15  # of log spread: a book of whole cents goes from one cent to two
 _MIN_WIDER = 0.005
@@ -58,7 +58,7 @@ def volatility_regime(past: Past) -> Signal:
     fine = past.history.variation is not None
     steps = QUARTERS if fine else 1
     hours, expected = _variances(past)
-    week, freedom = _week_of(hours[:, :-JUDGED] / expected[:, :-JUDGED], 2 / steps)
+    week, freedom = _week_of(hours[:, :-JUDGED] / expected[:, :-JUDGED], steps)
     least = steps * np.square(np.float32(ROUNDING) / past.width)
     own = np.maximum(expected[:, -JUDGED:] * (week * np.square(past.nearness))[:, None], least[:, None])
     ratios = np.sort(hours[:, -JUDGED:] / own, axis=1)  # with an unknown hour the sum is unknown
@@ -87,16 +87,17 @@ def _variances(past: Past) -> tuple[Singles, Singles]:
     return hours, past.walk[:, None] + np.float32(1 + (QUARTERS - 1) * _OF_STEPS) * bounce
 
 
-def _week_of(ratios: Singles, usual: float) -> tuple[Singles, Singles]:
+def _week_of(ratios: Singles, steps: int) -> tuple[Singles, Singles]:
     """(n,) the mean of the known of (n, k) ratios, NaN of less than a day, and how many degrees of freedom one has;
-    `usual` is twice the inverse of those of steps of one size, and counts as much as 60 hours."""
+    that an hour of so many steps of one size has as many counts as much as 15 hours a step."""
     known = np.isfinite(ratios)
     filled, count = np.where(known, ratios, np.float32(0)), counts(known)
     mean = filled.sum(axis=1) / count
     kept = np.minimum(filled, _MOST * mean[:, None])
     mean = kept.sum(axis=1) / count
     spread = np.einsum("ij,ij->i", kept, kept) / (count * np.square(mean)) - 1
-    freedom = 2 * (count + _USUAL_HOURS) / (count * spread + _USUAL_HOURS * np.float32(usual))
+    usual = _USUAL_HOURS * steps
+    freedom = 2 * (count + usual) / (count * spread + np.float32(2 * usual / steps))
     return np.where(count >= MIN_HOURS, mean, np.float32(np.nan)), freedom
 
 
