@@ -75,7 +75,8 @@ def _before(past: Past) -> Level:
     walked = np.square(past.rise) * past.walk
     late = (1 - past.often) * walked * (QUARTERS - 1) / QUARTERS  # the hour's last quote may be as old as this
     noise = past.bounces(price) + late[:, None]
-    level = Level(odds[:, 0], noise[:, 0])
+    longer = (1 - past.often) * np.maximum(past.hours_still - (price.shape[1] - 1), 0)  # it stood before these hours
+    level = Level(odds[:, 0], noise[:, 0] + longer * walked)
     told = _told(past, np.diff(price, axis=1) == 0)
     for hour in range(1, price.shape[1]):
         level.see(odds[:, hour], noise[:, hour], walked, told[:, hour - 1])

@@ -134,13 +134,13 @@ class Past:
 
     @cached_property
     def walk(self) -> Singles:
-        """(n,) the variance of an hour of the walk behind the price, in log-odds: what is left of the moves' without
-        the bounce. At least: that of the hours that did move, less what a one-cent tick explains, as for a scale."""
+        """(n,) the variance of an hour of the walk behind the price, in log-odds: what is left of the moves' when half
+        of the bounce in them is taken off: all of it is as often too much, and raises more false alarms than it finds.
+        At least: that of the hours that did move, less what a one-cent tick explains, as for a scale."""
         squares, moving, count = self._hourly
-        bounce = 2 * self.week_bounce
         moved = squares / moving - np.square(np.float32(TICK) / self.width)
         least = np.float32(_LEAST_WALK) * np.fmax(QUARTERS * np.square(self.usual_quarter), squares / count)
-        walk = np.fmax(np.fmax(squares / count, moved) - bounce, least)
+        walk = np.fmax(np.fmax(squares / count, moved) - self.week_bounce, least)
         return np.where(count >= MIN_HOURS, walk, _NONE)
 
     def noise_over(self, hours: int, after: int = 0) -> Singles:
