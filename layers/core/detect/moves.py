@@ -12,12 +12,12 @@ from core.detect.signals import Sides, Signal
 MIN_MOVE = 0.015
 _NONE = np.float32(np.nan)
 
-JUMP = Null(2.5, 3.25, 3.9, 4.55, 5.5)
+JUMP = Null(2.5, 3.2, 3.85, 4.45, 5.1)
 HOURLY_JUMP = Null(2.4, 3.25, 4.1, 4.95, 6.1)
-DRIFT = Null(1.9, 2.85, 3.6, 4.2, 4.85)
-MOMENTUM = Null(1.9, 2.95, 3.65, 4.3, 5.0)
-REVERSAL = Null(1.1, 1.8, 2.35, 2.85, 3.45)
-CONVERGENCE = Null(1.4, 2.45, 3.15, 3.7, 4.3)
+DRIFT = Null(1.9, 2.7, 3.4, 3.95, 4.5)
+MOMENTUM = Null(1.9, 2.8, 3.5, 4.05, 4.65)
+REVERSAL = Null(1.1, 1.75, 2.25, 2.7, 3.3)
+CONVERGENCE = Null(1.4, 2.3, 3.0, 3.5, 4.05)
 
 
 def price_jump(past: Past) -> Signal:

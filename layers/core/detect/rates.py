@@ -29,7 +29,7 @@ from core.detect.rates_moments import (
     first_of_clusters,
 )
 
-VERSION = 2  # raised when a detector or what is measured here changes: history is then replayed anew
+VERSION = 3  # raised when a detector or what is measured here changes: history is then replayed anew
 MIN_COUNT = 30
 MOST_FALSE = 0.05
 _TICK = 0.005  # no price is known more exactly than half a cent, however often it stood still

@@ -22,8 +22,8 @@ from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 from core.detect.volumes import none
 
-VOLATILITY = Null(1.95, 3.1, 4.0, 4.8, 5.6)
-COARSE_VOLATILITY = Null(1.9, 3.05, 4.15, 5.05, 6.1)
+VOLATILITY = Null(1.95, 3.05, 3.95, 4.8, 5.75)
+COARSE_VOLATILITY = Null(1.9, 3.05, 4.15, 5.3, 6.7)
 SPREAD = Null(1.25, 2.45, 3.6, 4.25, 5.05)
 _MOST = 9  # times its usual variance that an hour of the week counts for
 _OF_STEPS = 0.75  # of an hour's variance, told by its quarter-hours; the rest by its move
@@ -33,7 +33,8 @@ _LARGEST = 2  # times the third largest hour
 _COUNTED = 5.4  # hours, of six whose largest are bounded
 _USUAL_HOURS = 15  # of steps of one size, for each step of an hour
 _MIN_RANGE = 0.03
-_LEAST_NOISE = 0.15  # of log spread: a book of whole cents goes from one cent to two
+_LEAST_NOISE = 0.15  # of log spread
+_WHOLE = 0.01  # cents: what is quoted so near to whole ones is quoted in them, and goes from one to two
 _MIN_WIDER = 0.005
 _LEAST_RATIO = 1.5
 _SAME = 1e-4  # dollars
@@ -106,19 +107,21 @@ def spread_collapse(past: Past) -> Signal:
     those at the hours of up to a week.
 
     z = mean deviation / own noise * sqrt(how many), of the quotes now and in up to three quarter-hours before; own
-    noise at least 0.15. Now the spread must be 1.5 times the usual and a cent wider. With one side empty there is no
+    noise at least 0.15, and where quotes are in whole cents what rounding to them makes. Now the spread must be 1.5 times the usual and a cent wider. With one side empty there is no
     spread, and nothing is said. Size k: k own noises, for the hour. No side.
     """
     if past.history.spread is None or past.hours < MIN_HOURS + 1:
         return Signal("spread_collapse", np.zeros(len(past)), none(past), {})
     filled, known, usual = past.spread_logs
     noise, count = winsorised_scale(filled - usual[:, None], known)
-    noise = np.maximum(noise, np.float32(_LEAST_NOISE))
+    typical = np.exp(usual)
+    cents = 100 * past.spread
+    rounded = np.where(np.abs(cents - np.round(cents)) < _WHOLE, np.float32(ROUNDING), 0) / typical
+    noise = np.maximum(np.maximum(noise, rounded), np.float32(_LEAST_NOISE))
     recent = _recent_spreads(past)
     off = np.where(np.isfinite(recent), recent - usual[:, None], np.float32(0))
     told = np.isfinite(recent).sum(axis=1)
     size = as_normal(off.sum(axis=1) / (noise * np.sqrt(told)), count)
-    typical = np.exp(usual)
     wide = off.sum(axis=1) >= told * np.float32(math.log(_LEAST_RATIO))
     real = (count >= MIN_HOURS) & wide & (past.spread >= typical + _MIN_WIDER)
     score = np.where(real, score_of(size, SPREAD), 0)

@@ -12,7 +12,7 @@ from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 
 STALE = Null(0.2, 0.5, 1.3, 2.6, 4.1)
-LEAD_LAG = Null(1.0, 1.8, 2.6, 4.2, 5.9)
+LEAD_LAG = Null(1.0, 1.8, 2.7, 4.25, 6.2)
 MIN_PAIRED = 48  # hours in which both the market and its siblings were known
 _MIN_SHARED = 0.25  # of a market's variance, explained by its siblings
 _STILL_HOURS = 3

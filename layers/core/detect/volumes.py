@@ -14,9 +14,9 @@ LEVEL = 8  # hours that tell how much a market trades these days
 _FORGOTTEN = 0.75  # what an hour's volume counts for of the next one's
 _WHOLE = (1 - _FORGOTTEN**LEVEL) / (1 - _FORGOTTEN)
 _LEAST_NOISE = 0.15  # of log volume: below it a market that trades like clockwork would call every trade unusual
-SPIKE = Null(1.8, 2.9, 3.6, 4.2, 4.85)
+SPIKE = Null(1.8, 2.9, 3.6, 4.25, 4.95)
 QUIET_SPIKE = SPIKE
-LOUD_MOVE = Null(2.2, 3.1, 3.75, 4.35, 5.35)
+LOUD_MOVE = Null(2.2, 3.0, 3.7, 4.3, 5.0)
 HOURLY_LOUD_MOVE = Null(2.2, 3.0, 3.9, 4.8, 5.9)
 
 
