@@ -24,7 +24,7 @@ from core.detect.volumes import none
 
 VOLATILITY = Null(1.95, 3.05, 3.95, 4.8, 5.75)
 COARSE_VOLATILITY = Null(1.9, 3.05, 4.15, 5.3, 6.7)
-SPREAD = Null(1.25, 2.45, 3.6, 4.25, 5.05)
+SPREAD = Null(1.25, 2.4, 3.55, 4.2, 4.85)
 _MOST = 9  # times its usual variance that an hour of the week counts for
 _OF_STEPS = 0.75  # of an hour's variance, told by its quarter-hours; the rest by its move
 _WILDER = 1.3  # times its usual variance, that the bounce may have
@@ -106,9 +106,10 @@ def spread_collapse(past: Past) -> Signal:
     """Quotes that went far apart and stay so: the log of the spread now and at the last hour's other changes, against
     those at the hours of up to a week.
 
-    z = mean deviation / own noise * sqrt(how many), of the quotes now and in up to three quarter-hours before; own
-    noise at least 0.15, and where quotes are in whole cents what rounding to them makes. Now the spread must be 1.5 times the usual and a cent wider. With one side empty there is no
-    spread, and nothing is said. Size k: k own noises, for the hour. No side.
+    z = mean deviation / own noise * sqrt(how many), of the quotes now and in up to three quarter-hours before, as a
+    normal; own noise at least 0.15, and where quotes are in whole cents what rounding to them makes. The mean must be
+    1.5 times the usual, and now the spread half a cent wider. With one side empty there is no spread, and nothing is
+    said. Size k: k own noises, for the hour. No side.
     """
     if past.history.spread is None or past.hours < MIN_HOURS + 1:
         return Signal("spread_collapse", np.zeros(len(past)), none(past), {})

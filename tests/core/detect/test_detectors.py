@@ -358,12 +358,12 @@ FOUND = {
     "price_drift": (0.9, 0.9),
     "lead_lag": (0.85, 0.9),
     "stale_quote": (0.65, 0.85),
-    "convergence": (0.35, 0.9),
+    "convergence": (0.45, 0.95),
     "volatility_regime": (0.8, 0.95),
     "volume_spike": (0.5, 0.85),
     "volume_without_price": (0.5, 0.8),
-    "price_jump": (0.15, 0.7),
-    "price_without_volume": (0.15, 0.65),
+    "price_jump": (0.35, 0.9),
+    "price_without_volume": (0.3, 0.8),
     "spread_collapse": (0.4, 0.9),
 }
 
