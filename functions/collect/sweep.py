@@ -183,6 +183,7 @@ async def _store(run: Run[CollectSettings], page: Page, tally: Tally, control: b
         await collecting.stage(connection, page.markets)
         fresh = await collecting.staged_with_new_terms(connection)
         await collecting.upsert_terms(connection, [m for m in page.markets if m.market_id in fresh], run.now)
+        await collecting.link_staged(connection, page.markets)
         tally.changed_status += await collecting.mark_staged_statuses(connection, run.now, listed=True)
         snapshots, changes = await collecting.insert_changed_snapshots(connection, run.now, every_s)
     tally.changes += changes

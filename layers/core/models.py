@@ -40,7 +40,8 @@ TIER_RANK = {Tier.FREE: 0, Tier.BASIC: 1, Tier.PREMIUM: 2, Tier.PRO: 3}
 class Event:
     """A venue's group of markets. `exhaustive` is None unless the venue proves that one outcome must win.
 
-    `fee_type` and `fee_multiplier` override the series' (Kalshi); None where the series' hold.
+    `fee_type` and `fee_multiplier` override the series' (Kalshi); None where the series' hold. `slug` names its page on
+    Polymarket.
     """
 
     platform: Platform
@@ -52,6 +53,7 @@ class Event:
     exhaustive: bool | None
     fee_type: str | None = None
     fee_multiplier: Decimal | None = None
+    slug: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class FeeFacts:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a market promises. Changes seldom."""
+    """What a market promises. Changes seldom. `url`: its page on the venue's site; None where that is unknown."""
 
     platform: Platform
     market_id: str
@@ -75,7 +77,7 @@ class Terms:
     category: str | None
     yes_label: str
     no_label: str
-    url: str
+    url: str | None
     open_time: datetime | None
     close_time: datetime | None
     yes_token: str | None

@@ -70,7 +70,7 @@ FROM told
 ON CONFLICT (platform, market_id) DO UPDATE SET
     event_id = coalesce(excluded.event_id, old.event_id), title = excluded.title, rules = excluded.rules,
     category = coalesce(excluded.category, old.category), yes_label = excluded.yes_label,
-    no_label = excluded.no_label, url = excluded.url, open_time = excluded.open_time,
+    no_label = excluded.no_label, url = coalesce(excluded.url, old.url), open_time = excluded.open_time,
     close_time = excluded.close_time, yes_token = excluded.yes_token, no_token = excluded.no_token,
     fee_kind = excluded.fee_kind, fee_rate = excluded.fee_rate, fee_exponent = excluded.fee_exponent,
     fee_waiver_until = excluded.fee_waiver_until, terms_digest = excluded.terms_digest, raw_data = excluded.raw_data,
@@ -172,6 +172,27 @@ async def staged_with_new_terms(connection: Connection) -> set[str]:
         """
     )
     return {row["market_id"] for row in rows}
+
+
+async def link_staged(connection: Connection, markets: Iterable[Market]) -> None:
+    """Gives those of the staged batch whose page is unknown the one told now, if any.
+
+    A market may be told first without its event, and whatever else it promises is the same with it.
+    """
+    rows = await connection.fetch(
+        "SELECT s.market_id FROM staged s JOIN markets m USING (platform, market_id) WHERE m.url IS NULL"
+    )
+    unknown = {row["market_id"] for row in rows}
+    told = [(m.platform, m.market_id, url) for m in markets if m.market_id in unknown and (url := m.terms.url)]
+    if not told:
+        return
+    await connection.execute(
+        """
+        UPDATE markets m SET url = t.url FROM unnest($1::text[], $2::text[], $3::text[]) AS t(platform, market_id, url)
+        WHERE m.platform = t.platform AND m.market_id = t.market_id
+        """,
+        *_columns(told, 3),
+    )
 
 
 async def upsert_terms(connection: Connection, markets: Iterable[Market], now: datetime) -> None:

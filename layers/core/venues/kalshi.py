@@ -44,6 +44,7 @@ from core.models import (
     Terms,
 )
 from core.venues import books, fields
+from core.venues.links import kalshi_url
 from core.venues.paging import Listing, walk
 
 PLATFORM: Platform = "kalshi"
@@ -320,7 +321,6 @@ def _parse_terms(row: dict[str, Any], ticker: str, event_id: str | None, event: 
     category = (event.category if event else None) or (fields.text(row.get("category"), 100) or None)
     open_time, close_time, waiver = _times(row)
     no_label = fields.text(row.get("no_sub_title"), 300).removeprefix("::").strip()
-    series = (event.series if event else None) or (event_id or ticker).split("-")[0]
     return Terms(
         platform=PLATFORM,
         market_id=ticker,
@@ -330,7 +330,8 @@ def _parse_terms(row: dict[str, Any], ticker: str, event_id: str | None, event: 
         category=category,
         yes_label=yes_label or "Yes",
         no_label=no_label or "No",
-        url=f"https://kalshi.com/markets/{series.lower()}",
+        # Of which series an event is can only be told, not read off its ticker: some series have a dash in theirs.
+        url=kalshi_url(event.series if event else None, event_id),
         open_time=open_time,
         close_time=close_time,
         yes_token=None,

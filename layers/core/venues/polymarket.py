@@ -44,6 +44,7 @@ from core.models import (
     Terms,
 )
 from core.venues import books, fields
+from core.venues.links import polymarket_url
 from core.venues.paging import Listing, walk
 
 PLATFORM: Platform = "polymarket"
@@ -246,7 +247,14 @@ def parse_event(row: dict[str, Any]) -> Event | None:
         series=fields.identifier(row.get("seriesSlug")),
         mutually_exclusive=neg_risk,
         exhaustive=False if neg_risk and augmented else None,
+        slug=_slug(row),
     )
+
+
+def _slug(row: dict[str, Any]) -> str | None:
+    """Some are longer than any id."""
+    slug = row.get("slug")
+    return slug if isinstance(slug, str) else None
 
 
 def _category(row: dict[str, Any]) -> str | None:
@@ -345,7 +353,6 @@ def _parse_terms(row: dict[str, Any], market_id: str, event: Event | None, outco
     tokens = tokens if len(tokens) == 2 else []
     if swapped:
         labels, tokens = labels[::-1], tokens[::-1]
-    slug = fields.identifier(row.get("slug"))
     category = (event.category if event else None) or _category(row)
     open_time, close_time = _times(row)
     return Terms(
@@ -357,7 +364,7 @@ def _parse_terms(row: dict[str, Any], market_id: str, event: Event | None, outco
         category=category,
         yes_label=labels[0] or "Yes",
         no_label=labels[1] or "No",
-        url=f"https://polymarket.com/market/{slug}" if slug else "https://polymarket.com",
+        url=polymarket_url(event.slug if event else None, _slug(row)),
         open_time=open_time,
         close_time=close_time,
         yes_token=tokens[0] if tokens else None,

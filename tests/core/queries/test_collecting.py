@@ -29,6 +29,7 @@ async def store(pool: db.Pool, *markets: Market, now: datetime = NOW, every_s: i
         await collecting.stage(connection, markets)
         fresh = await collecting.staged_with_new_terms(connection)
         await collecting.upsert_terms(connection, [m for m in markets if m.market_id in fresh], now)
+        await collecting.link_staged(connection, markets)
         changed = await collecting.mark_staged_statuses(connection, now, listed=True)
         snapshots, _ = await collecting.insert_changed_snapshots(connection, now, every_s)
     return {"terms": len(fresh), "changed": changed, "snapshots": snapshots}
@@ -369,3 +370,27 @@ def recorded_page(platform: Platform, path: Path) -> list[Market]:
     body = orjson.loads(path.read_bytes())
     body = body["response"] if isinstance(body, dict) and "_metadata" in body else body
     return VENUES[platform].parse_page(body).markets
+
+
+def linked(market: Market, url: str | None) -> Market:
+    terms = replace(market.terms, url=url)
+    return replace(market, read_terms=lambda: terms)
+
+
+async def test_a_page_that_was_unknown_is_stored_as_soon_as_it_is_told_and_no_term_seems_new(pool: db.Pool) -> None:
+    market = make_market()
+    assert (await store(pool, linked(market, None)))["terms"] == 1
+    assert (await row(pool, "markets"))["url"] is None
+    later = NOW + HOUR / 4
+    assert (await store(pool, linked(market, "https://polymarket.com/event/rain"), now=later))["terms"] == 0
+    stored = await row(pool, "markets")
+    assert (stored["url"], stored["terms_seen_at"]) == ("https://polymarket.com/event/rain", NOW)
+    await store(pool, linked(market, None), now=NOW + HOUR / 2)
+    assert (await row(pool, "markets"))["url"] == "https://polymarket.com/event/rain"
+
+
+async def test_new_terms_told_without_a_page_keep_the_one_that_is_known(pool: db.Pool) -> None:
+    await store(pool, linked(make_market(), "https://polymarket.com/event/rain"))
+    await store(pool, linked(make_market(title="Will it snow?"), None))
+    stored = await row(pool, "markets")
+    assert (stored["title"], stored["url"]) == ("Will it snow?", "https://polymarket.com/event/rain")
