@@ -67,7 +67,7 @@ def make_digest(insights: Sequence[Mapping[str, Any]], arbitrage: Sequence[Mappi
         "avoid_list": [_line(i) | {"reason": i["edge_explanation"]} for i in avoid[:PICKS]],
         "market_sentiment": f"{len(insights)} insights alive, {bets} with a position, {len(insights) - bets} to wait",
         "arbitrage_opportunities": [
-            {"description": a["description"], "potential_edge": writing_digest.edge(a)} for a in arbitrage[:PICKS]
+            {"description": a["description"]} | writing_digest.bundle_facts(a) for a in arbitrage[:PICKS]
         ],
         "watchlist": [_line(i) | {"trigger": i["reasoning"]} for i in watch],
         "insight_ids": [insight["id"] for insight in [*picks, *avoid][:PICKS]],
@@ -84,6 +84,7 @@ def _line(insight: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "market_id": insight["market_id"],
         "market_title": insight["market_title"],
+        "url": insight["url"],
         "recommendation": insight["ai_recommendation"],
         "one_liner": insight["one_liner"],
     }

@@ -115,7 +115,7 @@ def sections(answer: DigestAnswer, insights: Rows, arbitrage: Rows) -> dict[str,
 
     def line(market_id: str, one_liner: str) -> dict[str, Any]:
         row = by_market[market_id]
-        titled = {"market_id": market_id, "market_title": row["market_title"]}
+        titled = {"market_id": market_id, "market_title": row["market_title"], "url": row["url"]}
         return titled | {"recommendation": row["ai_recommendation"], "one_liner": one_liner}
 
     def as_published(market_id: str) -> dict[str, Any]:
@@ -141,8 +141,11 @@ def sections(answer: DigestAnswer, insights: Rows, arbitrage: Rows) -> dict[str,
 
 def _bundle(row: Mapping[str, Any], text: str) -> dict[str, Any]:
     """The row names the bet, the text need not."""
-    return {"description": f"{row['description']} – {text}", "potential_edge": edge(row)}
+    return {"description": f"{row['description']} – {text}"} | bundle_facts(row)
 
 
-def edge(row: Mapping[str, Any]) -> str:
-    return f"{row['edge_percentage']}%"
+def bundle_facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a digest tells of an opportunity besides its text."""
+    told = ("platform", "market_id", "title", "side", "url")
+    legs = [{name: leg[name] for name in told} for leg in row["legs"]]
+    return {"potential_edge": f"{row['edge_percentage']}%", "legs": legs}

@@ -14,6 +14,8 @@ Tier = Literal["free", "basic", "premium", "pro"]
 Refresh = Literal["daily", "hourly", "real-time"]
 NextCursor = Annotated[str | None, Field(description="give it as `cursor` for the next page; null on the last one")]
 
+Url = Annotated[str | None, Field(description="the market's page on the venue's own site; null when unknown")]
+
 
 class Problem(BaseModel):
     """RFC 9457."""
@@ -91,6 +93,7 @@ class Insight(BaseModel):
     market_title: str
     yes_means: str
     no_means: str
+    url: Url
     pattern_type: str
     pattern_score: float
     category: str | None
@@ -130,6 +133,7 @@ class Leg(BaseModel):
     platform: Platform
     market_id: str
     title: str
+    url: Url
     side: Literal["YES", "NO"]
     shares: str
     limit_price: str = Field(description="dollars a share, the worst that is paid")
@@ -191,6 +195,7 @@ class MissedLeg(BaseModel):
     platform: Platform
     market_id: str
     title: str
+    url: Url
     side: Literal["YES", "NO"]
     ask: str | None = Field(default=None, description="the best price, in dollars a share")
     clears_at: str | None = Field(default=None, description="the price at which this leg alone would clear the bundle")
@@ -249,9 +254,16 @@ class NearMissPage(Common):
     near_misses: list[NearMiss]
 
 
+DigestUrl = Annotated[
+    str | None,
+    Field(description="the market's page on the venue's own site; null when unknown, absent from older digests"),
+]
+
+
 class Line(BaseModel):
     market_id: str
     market_title: str
+    url: DigestUrl = None
     recommendation: Literal["STRONG_BET", "GOOD_BET", "CAUTION", "AVOID"]
     one_liner: str
 
@@ -271,14 +283,24 @@ class Watched(Line):
     trigger: str
 
 
+class ToldLeg(BaseModel):
+    platform: Platform
+    market_id: str
+    title: str
+    url: Url
+    side: Literal["YES", "NO"]
+
+
 class Told(BaseModel):
     description: str
     potential_edge: str
+    legs: list[ToldLeg] | None = Field(default=None, description="what is bought; absent from older digests")
 
 
 class PastPick(BaseModel):
     market_id: str
     market_title: str
+    url: DigestUrl = None
     recommendation: Literal["STRONG_BET", "GOOD_BET", "CAUTION", "AVOID"]
     position: Literal["YES", "NO", "WAIT"]
     by: Literal["outcome", "sale"] | None = Field(
@@ -312,7 +334,7 @@ class Market(BaseModel):
     status: str
     yes_label: str
     no_label: str
-    url: str
+    url: Url
     open_time: AwareDatetime | None
     close_time: AwareDatetime | None
     result: Literal["yes", "no", "scalar"] | None

@@ -22,6 +22,7 @@ _INSIGHT = {
     "market_title": "Will the Fed's upper bound be above 3.75% after the December meeting?",
     "yes_means": "Above 3.75%",
     "no_means": "not: Above 3.75%",
+    "url": "https://kalshi.com/markets/kxfed/event/kxfed-26dec",
     "pattern_type": "price_drift",
     "pattern_score": 71.5,
     "category": "Economics",
@@ -52,6 +53,7 @@ def _leg(platform: str, market_id: str, side: str, price: str, cost: str, fee: s
         "platform": platform,
         "market_id": market_id,
         "title": _INSIGHT["market_title"],
+        "url": _INSIGHT["url"] if platform == "kalshi" else "https://polymarket.com/event/fed-december/above-375",
         "side": side,
         "shares": "100",
         "limit_price": price,
@@ -66,6 +68,10 @@ def _leg(platform: str, market_id: str, side: str, price: str, cost: str, fee: s
 
 
 _CONDITION = "0x9f3c1a"
+_LEGS = [
+    _leg("kalshi", "KXFED-26DEC-T3.75", "YES", "0.55", "55", "1.74"),
+    _leg("polymarket", _CONDITION, "NO", "0.4", "40", "0.16"),
+]
 _ARBITRAGE = {
     "id": "3c59dc04-8e88-4502-9b8d-1e6f5c3a2b77",
     "type": "CROSS_PLATFORM",
@@ -83,10 +89,7 @@ _ARBITRAGE = {
     "quoted_at": "2026-11-22T12:50:12Z",
     "first_seen_at": "2026-11-22T12:35:10Z",
     "expires_at": "2026-11-22T13:05:12Z",
-    "legs": [
-        _leg("kalshi", "KXFED-26DEC-T3.75", "YES", "0.55", "55", "1.74"),
-        _leg("polymarket", _CONDITION, "NO", "0.4", "40", "0.16"),
-    ],
+    "legs": _LEGS,
     "sizes": [{"budget_usd": 100.0, "shares": 100.0, "cost_usd": 96.9, "net_edge_usd": 3.1, "edge_percentage": 3.199}],
     "annualised_percentage": 61.2,
     "settles_at": "2026-12-11T19:00:00Z",
@@ -99,17 +102,25 @@ _ARBITRAGE = {
         "analysed_at": "2026-11-22T12:50:20Z",
     },
 }
-_LINE = {name: _INSIGHT[name] for name in ("market_id", "market_title", "one_liner")} | {"recommendation": "GOOD_BET"}
+_LINE = {name: _INSIGHT[name] for name in ("market_id", "market_title", "url", "one_liner")} | {
+    "recommendation": "GOOD_BET"
+}
 _DIGEST = {
     "day": "2026-11-22",
     "created_at": "2026-11-22T13:00:00Z",
     "top_picks": [_LINE | {"confidence": 41.0, "confidence_basis": _BASIS}],
     "avoid_list": [_LINE | {"recommendation": "AVOID", "reason": "The spread is wider than any edge."}],
     "market_sentiment": "42 insights alive, 9 with a position, 33 to wait",
-    "arbitrage_opportunities": [{"description": _ARBITRAGE["description"], "potential_edge": "3.199%"}],
+    "arbitrage_opportunities": [
+        {
+            "description": _ARBITRAGE["description"],
+            "potential_edge": "3.199%",
+            "legs": [{name: leg[name] for name in ("platform", "market_id", "title", "url", "side")} for leg in _LEGS],
+        }
+    ],
     "watchlist": [_LINE | {"recommendation": "CAUTION", "trigger": "A trade above 60¢ on more volume."}],
     "yesterday": [
-        {name: _LINE[name] for name in ("market_id", "market_title", "recommendation")}
+        {name: _LINE[name] for name in ("market_id", "market_title", "url", "recommendation")}
         | {"position": "YES", "by": "outcome", "payout": 1.0, "net_cents": 43.3}
     ],
     "model": "rules (no AI)",
@@ -126,7 +137,7 @@ _MARKET = {
     "status": "open",
     "yes_label": "Above 3.75%",
     "no_label": "Above 3.75%",
-    "url": "https://example.com/markets/kxfed",
+    "url": _INSIGHT["url"],
     "open_time": "2026-09-20T14:00:00Z",
     "close_time": "2026-12-10T18:59:00Z",
     "result": None,
@@ -214,6 +225,7 @@ EXAMPLES: dict[str, Any] = {
                         "platform": "kalshi",
                         "market_id": _INSIGHT["market_id"],
                         "title": _INSIGHT["market_title"],
+                        "url": _INSIGHT["url"],
                         "side": "YES",
                         "ask": "0.57",
                         "clears_at": "0.55",

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from analyze import digest, pipeline
+from core.venues.links import is_market_url
 from tests.analyze.conftest import NOW, MakeRun, Outside, rows
 
 
@@ -18,6 +19,7 @@ def insight(recommendation: str = "GOOD_BET", position: str = "YES", **given: An
         "id": str(uuid4()),
         "market_id": "M",
         "market_title": "Will it rain?",
+        "url": "https://polymarket.com/event/rain",
         "ai_recommendation": recommendation,
         "suggested_position": position,
         "confidence_score": 65.0,
@@ -41,6 +43,7 @@ def test_five_picks_are_the_best_by_recommendation_edge_and_confidence() -> None
     assert made["top_picks"][0] == {
         "market_id": "M",
         "market_title": "Will it rain?",
+        "url": "https://polymarket.com/event/rain",
         "recommendation": "STRONG_BET",
         "one_liner": "Buy YES.",
         "confidence": 65.0,
@@ -65,8 +68,11 @@ def test_the_sentiment_counts_what_is_alive() -> None:
 
 
 def test_arbitrage_is_told_with_its_edge() -> None:
-    made = digest.make_digest([], [{"description": "Both legs", "edge_percentage": 3.1}] * 7)
-    assert made["arbitrage_opportunities"] == [{"description": "Both legs", "potential_edge": "3.1%"}] * 5
+    leg = {"platform": "kalshi", "market_id": "M", "title": "Rain?", "side": "YES", "url": None}
+    legs = [leg | {"limit_price": "0.4"}]
+    made = digest.make_digest([], [{"description": "Both legs", "edge_percentage": 3.1, "legs": legs}] * 7)
+    told = {"description": "Both legs", "potential_edge": "3.1%", "legs": [leg]}
+    assert made["arbitrage_opportunities"] == [told] * 5
 
 
 async def test_an_empty_day_has_an_honest_digest(make_run: MakeRun) -> None:
@@ -112,7 +118,11 @@ async def test_it_carries_what_is_alive_and_drops_the_caches(
     assert set(stored["insight_ids"]) <= alive
     assert stored["market_sentiment"].startswith(f"{published} insights alive")
     assert (stored["model"], stored["without_ai"]) == ("rules (no AI)", "the analyst was away")  # it has no key
-    assert stored["arbitrage_opportunities"]
+    for market in (*stored["top_picks"], *stored["avoid_list"], *stored["watchlist"]):
+        assert is_market_url(market["url"]), market
+    legs = [leg for told in stored["arbitrage_opportunities"] for leg in told["legs"]]
+    assert {leg["platform"] for leg in legs} == {"kalshi", "polymarket"}
+    assert all(is_market_url(leg["url"]) and f"https://{leg['platform']}.com/" in leg["url"] for leg in legs)
     assert await run.cache.get_many([(group, "x") for group in digest.CACHE_GROUPS]) == [None] * 3
 
 

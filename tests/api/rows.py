@@ -34,10 +34,11 @@ async def insert_insight(
     *,
     expires_at: datetime | None = None,
     ended_at: datetime | None = None,
+    url: str | None = "https://example.com",
     **fields: Any,
 ) -> str:
     market_id = f"KX-{uuid4().hex}"
-    await insert_market(connection, market_id, title)
+    await insert_market(connection, market_id, title, url=url)
     row: dict[str, Any] = {
         "platform": "kalshi",
         "market_id": market_id,
@@ -98,13 +99,14 @@ async def insert_arbitrage(
     expires_at: datetime | None = None,
     withdrawn_at: datetime | None = None,
     edge: str = "3.2",
+    legs: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     arbitrage_id: str = await connection.fetchval(
         """
         INSERT INTO arbitrage_opportunities (opportunity_type, kalshi_market_id, polymarket_market_id, description,
             edge_percentage, net_edge_usd, cost_usd, shares, execution_steps, risks, settlement_risk,
-            confidence_score, quoted_at, first_seen_at, expires_at, withdrawn_at, status)
-        VALUES ('CROSS_PLATFORM', $1, $2, $3, $4, 3.2, 96.8, 100, $5, $6, 'SAFE', 90, $7, $7, $8, $9, $10)
+            confidence_score, quoted_at, first_seen_at, expires_at, withdrawn_at, status, legs)
+        VALUES ('CROSS_PLATFORM', $1, $2, $3, $4, 3.2, 96.8, 100, $5, $6, 'SAFE', 90, $7, $7, $8, $9, $10, $11)
         RETURNING id::text
         """,
         f"KX-{uuid4().hex}",
@@ -117,8 +119,17 @@ async def insert_arbitrage(
         expires_at or quoted_at + timedelta(minutes=15),
         withdrawn_at,
         "active" if withdrawn_at is None else "withdrawn",
+        list(legs),
     )
     return arbitrage_id
+
+
+def leg(market_id: str, platform: str = "kalshi", **fields: Any) -> dict[str, Any]:
+    """Of an opportunity, as it is stored."""
+    told = {"platform": platform, "market_id": market_id, "title": "Rain?", "side": "YES", "shares": "100"}
+    prices = {"limit_price": "0.4", "cost_usd": "40", "fee_usd": "1", "fee_rate": "0.07", "fee_exponent": "1"}
+    read = {"fee_read_at": None, "book_read_at": NOW.isoformat(), "top_only": False}
+    return told | prices | read | fields
 
 
 async def insert_near_miss(connection: Connection, description: str, at: datetime, edge: str | None = "-1.5") -> None:

@@ -12,7 +12,7 @@ import pytest
 from core import db
 from core.models import Market, MarketStatus, Outcome, Quote, Terms, Tier
 from tests.api.conftest import INSIGHTS, Api, MakeApi
-from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight, insert_near_miss
+from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight, insert_market, insert_near_miss, leg
 from tests.conftest import NOW
 from tests.core.storing import store
 
@@ -109,6 +109,29 @@ async def test_one_insight_is_there_for_those_who_may_see_it_and_for_nobody_else
             assert answer.status_code == expected, (tier, insight_id)
     hidden, missing = [await api.get(Tier.PREMIUM, f"{INSIGHTS}/{one}") for one in (live, uuid4())]
     assert hidden.content == missing.content
+
+
+@pytest.mark.parametrize("tier", PAID)
+async def test_whoever_sees_an_item_sees_where_its_market_is(api: Api, connection: db.Connection, tier: Tier) -> None:
+    page = "https://kalshi.com/markets/kx/event/kx-1"
+    found = await insert_insight(connection, "told", NOW - 3 * HOUR, url=page)
+    await insert_market(connection, "KX-1", "told", url=page)
+    await insert_arbitrage(connection, "pair", NOW.replace(minute=0), legs=[leg("KX-1"), leg("0x1", "polymarket")])
+    line = {"market_id": "KX-1", "market_title": "told", "recommendation": "CAUTION", "one_liner": "Wait.", "url": page}
+    pick = line | {"confidence": None, "confidence_basis": "unproven"}
+    pair = {"description": "pair", "potential_edge": "3%", "legs": [{"url": page}]}
+    await insert_digest(connection, [found], NOW - 2 * HOUR, top_picks=[pick], arbitrage_opportunities=[pair])
+    body = await api.body(tier)
+    assert [one["url"] for one in body["insights"]] == [page]
+    assert (await api.get(tier, f"{INSIGHTS}/{found}")).json()["insight"]["url"] == page
+    digest = (await api.get(tier, DIGEST)).json()
+    assert [one["url"] for one in digest["top_picks"]] == [page]
+    if tier is Tier.BASIC:
+        assert not digest.keys() & {"arbitrage_opportunities"}
+        assert "arbitrage" not in body
+    else:
+        assert [one["url"] for one in body["arbitrage"][0]["legs"]] == [page, None]
+        assert [one["url"] for one in digest["arbitrage_opportunities"][0]["legs"]] == [page]
 
 
 async def test_premium_is_told_of_an_end_from_the_next_hour_on(api: Api, connection: db.Connection) -> None:

@@ -19,6 +19,13 @@ NEAR_MISSES_KEPT = timedelta(days=2)
 NO_LONGER_PROPOSED = "no longer proposed"
 NOT_QUOTED_AGAIN = "not quoted again in time"
 
+# The legs, each with its market's page.
+LINKED_LEGS = """
+coalesce((SELECT jsonb_agg(leg.told || jsonb_build_object('url', m.url) ORDER BY leg.place)
+    FROM jsonb_array_elements(legs) WITH ORDINALITY AS leg (told, place)
+    LEFT JOIN markets m ON m.platform = leg.told ->> 'platform' AND m.market_id = leg.told ->> 'market_id'), '[]')
+"""
+
 _OPPORTUNITY = (
     "bundle_key opportunity_type kalshi_market_id polymarket_market_id description edge_percentage net_edge_usd "
     "cost_usd shares execution_steps risks settlement_risk confidence_score quoted_at expires_at legs sizes "
@@ -134,13 +141,13 @@ async def near_misses(connection: Connection, at: datetime, lasting_s: int, limi
     Each with the time its books were read; over `lasting_s` after the run, as what is quoted is.
     """
     rows = await connection.fetch(
-        """
-        SELECT opportunity_type AS type, description, lacks, reason, legs, shares::float8,
+        f"""
+        SELECT opportunity_type AS type, description, lacks, reason, {LINKED_LEGS} AS legs, shares::float8,
                edge_percentage::float8, quoted_at, at + make_interval(secs => $2) AS expires_at
         FROM arbitrage_near_misses
         WHERE at = (SELECT max(at) FROM arbitrage_near_misses WHERE at <= $1) AND at + make_interval(secs => $2) > $1
         ORDER BY edge_percentage DESC NULLS LAST, bundle_key LIMIT $3
-        """,
+        """,  # noqa: S608  a constant of our own
         at,
         float(lasting_s),
         limit,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from core.db import Connection
+from core.queries.arbitrage import LINKED_LEGS
 
 RULES_DIFFER = "the analyst reads their rules as settling differently"
 
@@ -94,13 +95,13 @@ async def withdraw(connection: Connection, bundle_key: str, now: datetime) -> No
 async def alive(connection: Connection, at: datetime, limit: int) -> list[dict[str, Any]]:
     """The quotes that stand, the widest edge first, as they were published."""
     rows = await connection.fetch(
-        """
+        f"""
         SELECT id::text, opportunity_type, description, edge_percentage, net_edge_usd, cost_usd, shares, risks,
-               settlement_risk, quoted_at, legs, settles_at, pays_if
+               settlement_risk, quoted_at, {LINKED_LEGS} AS legs, settles_at, pays_if
         FROM arbitrage_opportunities
         WHERE quoted_at <= $1 AND least(expires_at, withdrawn_at) > $1
         ORDER BY -edge_percentage, id LIMIT $2
-        """,
+        """,  # noqa: S608  a constant of our own
         at,
         limit,
     )

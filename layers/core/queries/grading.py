@@ -99,10 +99,11 @@ async def picks_of(connection: Connection, day: date) -> list[dict[str, Any]]:
     where there is an outcome, else as sold when the insight's time was up; None for both where neither is known yet."""
     rows = await connection.fetch(
         """
-        SELECT p.pick, i.suggested_position, o.payout, o.net_cents AS held, s.net_cents AS sold
+        SELECT p.pick, i.suggested_position, m.url, o.payout, o.net_cents AS held, s.net_cents AS sold
         FROM digests d
         CROSS JOIN LATERAL jsonb_array_elements(d.top_picks) WITH ORDINALITY AS p (pick, place)
         JOIN ai_insights i ON i.id = ANY(d.insight_ids) AND i.market_id = p.pick ->> 'market_id'
+        JOIN markets m ON m.platform = i.platform AND m.market_id = i.market_id
         LEFT JOIN LATERAL (
             SELECT g.payout, g.net_cents FROM insight_grades g WHERE g.insight_id = i.id AND g.kind = 'outcome'
             ORDER BY g.graded_at DESC LIMIT 1
@@ -122,6 +123,7 @@ async def picks_of(connection: Connection, day: date) -> list[dict[str, Any]]:
         if settled:
             net = row["held"]
         came = {
+            "url": row["url"],
             "position": row["suggested_position"],
             "by": "outcome" if settled else "sale" if row["sold"] is not None else None,
             "payout": float(row["payout"]) if settled else None,

@@ -8,10 +8,11 @@ from functools import cache
 from typing import Any
 
 from core.db import Connection
+from core.queries.arbitrage import LINKED_LEGS
 
 _INSIGHT = """
 SELECT i.id::text, i.platform, i.market_id, i.market_title, m.yes_label AS yes_means,
-       CASE WHEN m.no_label = m.yes_label THEN 'not: ' || m.yes_label ELSE m.no_label END AS no_means,
+       CASE WHEN m.no_label = m.yes_label THEN 'not: ' || m.yes_label ELSE m.no_label END AS no_means, m.url,
        i.pattern_type, i.pattern_score::float8, i.category, i.ai_recommendation, i.confidence_score::float8,
        i.confidence_basis, i.win_probability::float8, i.win_probability_basis, i.one_liner, i.reasoning, i.risk_factors,
        i.suggested_position,
@@ -73,19 +74,19 @@ async def arbitrage_alive(
 ) -> list[dict[str, Any]]:
     """Opportunities that stood at `at`, each with the time its books were read, the widest edge first."""
     rows = await connection.fetch(
-        """
+        f"""
         SELECT id::text, opportunity_type AS type, description, kalshi_market_id AS kalshi_market,
                polymarket_market_id AS polymarket_market, edge_percentage::float8, net_edge_usd::float8,
                cost_usd::float8, shares::float8, execution_steps, risks, settlement_risk,
                confidence_score::float8 AS confidence, quoted_at, first_seen_at, expires_at,
-               legs, sizes, annualised_percentage::float8, settles_at,
+               {LINKED_LEGS} AS legs, sizes, annualised_percentage::float8, settles_at,
                CASE WHEN (analysis->>'analysed_at')::timestamptz <= $1 THEN analysis END AS analysis
         FROM arbitrage_opportunities
         WHERE quoted_at <= $1 AND least(expires_at, withdrawn_at) > $1
           AND ($3::uuid IS NULL OR (-edge_percentage, id) >
                (SELECT -last.edge_percentage, last.id FROM arbitrage_opportunities last WHERE last.id = $3))
         ORDER BY -edge_percentage, id LIMIT $2
-        """,
+        """,  # noqa: S608  a constant of our own
         at,
         limit,
         after,

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from core import db
-from core.queries import collecting, serving
-from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight
+from core.queries import arbitrage, bundle_analyses, collecting, serving
+from tests.api.rows import (
+    HOUR,
+    insert_arbitrage,
+    insert_digest,
+    insert_insight,
+    insert_market,
+    insert_near_miss,
+    leg,
+)
 from tests.conftest import NOW
 
 MOMENT = timedelta(microseconds=1)
@@ -61,6 +70,45 @@ async def test_an_opportunity_stands_from_its_quote_until_it_expires_or_is_withd
     assert await standing(HOUR / 2) == ["wide"]
     assert await standing(HOUR) == []
     assert len(await serving.arbitrage_alive(connection, NOW, limit=1)) == 1
+
+
+async def test_an_insight_tells_its_markets_page_and_null_where_that_is_unknown(connection: db.Connection) -> None:
+    told = await insert_insight(connection, "told", url="https://kalshi.com/markets/kx/event/kx-1")
+    unknown = await insert_insight(connection, "unknown", url=None)
+    urls = {row["id"]: row["url"] for row in await serving.insights_alive(connection, NOW)}
+    assert urls == {told: "https://kalshi.com/markets/kx/event/kx-1", unknown: None}
+    alone = await serving.insight(connection, told, NOW)
+    assert alone is not None
+    assert alone["url"] == urls[told]
+
+
+async def test_each_leg_tells_its_own_markets_page_in_its_place(connection: db.Connection) -> None:
+    await insert_market(connection, "SAME", "Rain?", url="https://kalshi.com/markets/kx/event/kx-1")
+    await insert_market(connection, "SAME", "Rain?", platform="polymarket", url="https://polymarket.com/event/rain")
+    await insert_market(connection, "UNKNOWN", "Rain?", url=None)
+    legs = [leg("SAME", "polymarket"), leg("GONE"), leg("SAME"), leg("UNKNOWN")]
+    await insert_arbitrage(connection, "many legs", NOW, legs=legs)
+    await insert_arbitrage(connection, "no legs", NOW, edge="1")
+    pages = ["https://polymarket.com/event/rain", None, "https://kalshi.com/markets/kx/event/kx-1", None]
+    linked = [one | {"url": url} for one, url in zip(legs, pages, strict=True)]
+    assert [row["legs"] for row in await serving.arbitrage_alive(connection, NOW)] == [linked, []]
+    assert [row["legs"] for row in await bundle_analyses.alive(connection, NOW, 5)] == [linked, []]
+    await insert_near_miss(connection, "nearly", NOW)
+    await insert_market(connection, "KX-1", "Rain?", url=pages[2])
+    (missed,) = await arbitrage.near_misses(connection, NOW, 60)
+    assert [one["url"] for one in missed["legs"]] == [pages[2]]
+
+
+async def test_pages_cost_no_statement_of_their_own(connection: db.Connection) -> None:
+    for number in range(20):
+        await insert_insight(connection, f"{number}", NOW)
+        await insert_arbitrage(connection, f"{number}", NOW, legs=[leg("A"), leg("B")])
+    asked: list[str] = []
+    with connection.query_logger(lambda query: asked.append(query.query)):
+        assert len(await serving.insights_alive(connection, NOW)) == 20
+        assert len(await serving.arbitrage_alive(connection, NOW)) == 20
+        await asyncio.sleep(0)  # the logger is told on the next turn
+    assert len(asked) == 2
 
 
 async def test_the_last_digest_is_that_of_the_last_day_told_by_then(connection: db.Connection) -> None:
