@@ -16,9 +16,11 @@ from core.models import Tier
 from core.queries import serving
 from core.runtime import JOBS
 from core.settings import ApiSettings
+from core.venues.links import is_market_url
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
+    from markupsafe import Markup
 
 MOST = 30
 HEADERS = {
@@ -111,6 +113,16 @@ def _ago(now: datetime, then: datetime) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
+def _link(url: str | None) -> Markup:
+    """The only links there are: to a market's page as we build it, in our own words. Anything else is nothing."""
+    from markupsafe import Markup
+
+    if url is None or not is_market_url(url):
+        return Markup("")
+    venue = "Kalshi" if url.startswith("https://kalshi.com/") else "Polymarket"
+    return Markup('<a href="{}" rel="noopener noreferrer nofollow">Open on {}</a>').format(url, venue)
+
+
 def _seen(value: object) -> object:
     return value.translate(_UNSEEN) if isinstance(value, str) else value
 
@@ -132,4 +144,5 @@ def _environment() -> Environment:
         finalize=_seen,
     )
     environment.filters["cents"] = lambda dollars: "–" if dollars is None else f"{100 * dollars:.1f}¢"
+    environment.filters["link"] = _link
     return environment

@@ -6,7 +6,8 @@ import asyncio
 import re
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,7 +15,7 @@ from core import db
 from core.models import Tier
 from core.queries import collecting
 from tests.api.conftest import Api, Clock, MakeApi
-from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight
+from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight, insert_market, leg
 from tests.conftest import NOW
 
 HOSTILE = [
@@ -33,23 +34,56 @@ HOSTILE = [
 ]
 
 
+VENUES = {"Open on Kalshi": "kalshi.com", "Open on Polymarket": "polymarket.com"}
+KALSHI_PAGE = "https://kalshi.com/markets/kxfed/event/kxfed-26dec"
+POLYMARKET_PAGE = "https://polymarket.com/event/fed-december/above-375"
+
+
 class Seen(HTMLParser):
-    """The tags, attributes and text a browser would make of a page."""
+    """The tags, attributes, links and text a browser would make of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.tags: set[str] = set()
         self.attributes: set[tuple[str, str]] = set()
+        self.links: list[tuple[list[tuple[str, str | None]], str]] = []
         self.text = ""
+        self._in_link = False
         self.feed(page)
         self.close()
+        assert not self._in_link
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert not self._in_link, f"<{tag}> within a link"
         self.tags.add(tag)
-        self.attributes |= {(name, value or "") for name, value in attrs}
+        if tag == "a":
+            self.links.append((attrs, ""))
+            self._in_link = True
+        else:
+            self.attributes |= {(name, value or "") for name, value in attrs}
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_link = self._in_link and tag != "a"
 
     def handle_data(self, data: str) -> None:
         self.text += data
+        if self._in_link:
+            attrs, text = self.links[-1]
+            self.links[-1] = (attrs, text + data)
+
+    def pages(self) -> list[str]:
+        """Where the links lead, each of which is one that our own code built: in our words, to a venue's market."""
+        found = []
+        for attrs, text in self.links:
+            (href, url), rel = attrs
+            assert (href, rel) == ("href", ("rel", "noopener noreferrer nofollow")), attrs
+            assert url is not None
+            assert re.fullmatch(r"https://[a-z.]+(/[A-Za-z0-9][A-Za-z0-9._-]*)+", url), url
+            parts = urlsplit(url)
+            assert parts.netloc == VENUES[text], (url, text)
+            assert parts.path.startswith({"kalshi.com": "/markets/", "polymarket.com": "/event/"}[parts.netloc]), url
+            found.append(url)
+        return found
 
 
 async def page(api: Api) -> str:
@@ -112,6 +146,10 @@ def told(text: str) -> dict[str, list[dict[str, Any]] | str]:
             past | {"by": None, "payout": None, "net_cents": None},
         ],
     }
+
+
+def items(digest: dict[str, list[dict[str, Any]] | str], name: str) -> list[dict[str, Any]]:
+    return cast("list[dict[str, Any]]", digest[name])
 
 
 @pytest.mark.parametrize(
@@ -240,6 +278,53 @@ async def test_a_simulated_clock_is_said(make_api: MakeApi) -> None:
     assert "(simulated, fast clock)" in await page(await make_api(clock_start=NOW))
 
 
+async def test_each_item_leads_to_its_market(make_api: MakeApi, connection: db.Connection) -> None:
+    await insert_insight(connection, "alive", NOW - HOUR, url=KALSHI_PAGE)
+    await insert_insight(connection, "over", expires_at=NOW - HOUR, url=POLYMARKET_PAGE)
+    await insert_insight(connection, "unknown", expires_at=NOW - HOUR, url=None)
+    await insert_market(connection, "KX-1", "Rain?", url=f"{KALSHI_PAGE}-2")
+    await insert_market(connection, "0x1", "Rain?", platform="polymarket", url=f"{POLYMARKET_PAGE}-2")
+    await insert_arbitrage(connection, "pair", NOW, legs=[leg("KX-1"), leg("0x1", "polymarket"), leg("0x2")])
+    sections = told("as written")
+    for name in ("top_picks", "avoid_list", "watchlist", "yesterday"):
+        sections[name] = [one | {"url": f"{KALSHI_PAGE}.{name}"} for one in items(sections, name)]
+    legs = [{"side": "YES", "url": f"{KALSHI_PAGE}.leg"}, {"side": "NO", "url": None}]
+    sections["arbitrage_opportunities"] = [one | {"legs": legs} for one in items(sections, "arbitrage_opportunities")]
+    await insert_digest(connection, [], NOW - HOUR, **sections)
+    seen = Seen(await page(await make_api(preview_tier="pro")))
+    listed = [f"{KALSHI_PAGE}.{name}" for name in ("top_picks", "avoid_list", "watchlist", "leg", *["yesterday"] * 3)]
+    alive = [KALSHI_PAGE, f"{KALSHI_PAGE}-2", f"{POLYMARKET_PAGE}-2"]
+    assert seen.pages() == [*listed, *alive, POLYMARKET_PAGE]
+    assert Seen(await page(await make_api())).pages() == [POLYMARKET_PAGE], "the public sees what is over"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *HOSTILE,
+        "http://kalshi.com/markets/kxfed/event/kxfed-26dec",
+        "https://evil.example/markets/kxfed/event/kxfed-26dec",
+        "https://kalshi.com@evil.example/markets/kxfed/event/kxfed-26dec",
+        "https://kalshi.com.evil.example/markets/kxfed/event/kxfed-26dec",
+        "https://polymarket.com/event/fed?next=//evil.example",
+        'https://polymarket.com/event/fed" onmouseover="alert(1)',
+        "https://polymarket.com/event/fed\n",
+        "https://polymarket.com/market/fed",
+    ],
+)
+async def test_an_address_that_is_not_of_our_making_is_no_link(
+    make_api: MakeApi, connection: db.Connection, url: str
+) -> None:
+    await insert_insight(connection, "alive", NOW - HOUR, url=url)
+    await insert_market(connection, "KX-1", "Rain?", url=url)
+    await insert_arbitrage(connection, "pair", NOW, legs=[leg("KX-1")])
+    line = items(told("as written"), "top_picks")[0] | {"url": url}
+    await insert_digest(connection, [], NOW - HOUR, top_picks=[line])
+    whole = await page(await make_api(preview_tier="pro"))
+    assert Seen(whole).links == []
+    assert "evil.example" not in whole
+
+
 async def test_outside_text_stays_text(make_api: MakeApi, connection: db.Connection) -> None:
     api = await make_api(preview_tier="pro")
     plain = Seen(await page(await make_api(preview_tier="pro")))
@@ -256,9 +341,10 @@ async def test_outside_text_stays_text(make_api: MakeApi, connection: db.Connect
                 confidence_basis=text,
                 model=text,
                 risk_factors=[text],
+                url=text,
                 evidence=[{"id": text, "name": text, "label": text, "value": text, "unit": text}],
             )
-        await insert_arbitrage(connection, text)
+        await insert_arbitrage(connection, text, legs=[leg(text, title=text, side=text)])
         await connection.execute("DELETE FROM digests")
         await insert_digest(connection, [], NOW - HOUR, **told(" ".join(HOSTILE)))
     whole = await page(api)
@@ -279,15 +365,17 @@ async def test_outside_text_stays_text(make_api: MakeApi, connection: db.Connect
     assert {name for name, _ in seen.attributes} <= {"lang", "charset", "name", "content", "http-equiv", "class"}
     for text in HOSTILE[:8]:
         assert seen.text.count(text) >= 2, text
+    assert seen.links == []
     assert not re.search("[\u202a-\u202e\u2066-\u2069\u200e\u200f\x00-\x08\x0b-\x1f]", whole)
 
 
 async def test_the_page_loads_nothing_and_may_load_nothing(api: Api, connection: db.Connection) -> None:
-    await insert_insight(connection, "over", expires_at=NOW - HOUR)
+    await insert_insight(connection, "over", expires_at=NOW - HOUR, url=KALSHI_PAGE)
     answer = await api.http.get("/")
     seen = Seen(answer.text)
-    assert not seen.tags & {"script", "link", "img", "iframe", "object", "embed", "a", "form", "base"}
-    assert not {name for name, _ in seen.attributes} & {"src", "href", "action", "style"}
+    assert not seen.tags & {"script", "link", "img", "iframe", "object", "embed", "form", "base", "area"}
+    assert not {name for name, _ in seen.attributes} & {"src", "href", "action", "style", "ping"}
+    assert seen.pages() == [KALSHI_PAGE], "a link loads nothing until somebody follows it"
     assert "url(" not in answer.text
     assert "@import" not in answer.text
     policy = answer.headers["content-security-policy"]
