@@ -55,7 +55,7 @@ def _worth(row: Mapping[str, Any]) -> str:
         lines.append(
             f"  Brier: price {row['brier_price']:.4f}, model {row['brier_raw']:.4f}, served {row['brier_served']:.4f}"
         )
-    for kind, words in (("held", "held to settlement"), ("sold", "sold when they expired")):
+    for kind, words in (("held", "held to settlement"), ("sold", "sold when their time was up")):
         if row[kind]:
             won, cents = row[f"{kind}_won"], row[f"{kind}_cents"]
             lines.append(f"  {row[kind]} positions {words}: {won} earned, {cents:+.1f} cents each after fees")

@@ -29,7 +29,7 @@ async def run(run: Run[AnalyzeSettings]) -> dict[str, Any]:
             return made_already
     await grade.grade_all(run)
     async with run.transaction() as connection:
-        yesterday = await grading.picks_of(connection, day - timedelta(days=1))
+        yesterday = await grading.picks_of(connection, day - timedelta(days=1), run.now)
         insights = await serving.insights_alive(connection, run.now)
         arbitrage = await bundle_analyses.alive(connection, run.now, PICKS)
     insights = sorted(insights, key=rank)

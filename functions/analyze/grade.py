@@ -102,7 +102,9 @@ def _of_sale(one: Expired) -> Grade:
     if net is not None:
         return Grade(one.insight_id, "sale", None, net, "")
     lacks_entry = one.entry.cost_usd() is None
-    return Grade(one.insight_id, "sale", None, None, _lacking(one.entry) if lacks_entry else "no price when it expired")
+    return Grade(
+        one.insight_id, "sale", None, None, _lacking(one.entry) if lacks_entry else "no price when its time was up"
+    )
 
 
 def _lacking(entry: Entry) -> str:

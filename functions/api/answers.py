@@ -121,10 +121,31 @@ class Insight(BaseModel):
     expires_at: AwareDatetime
 
 
+ENDED = "null while it stood; before its time: withdrawn, as what it said no longer held, or closed, with its market's trading"
+Ended = Literal["expired", "withdrawn", "closed"] | None
+
+
+class Result(BaseModel):
+    by: Literal["outcome", "sale"] | None = Field(
+        description="settled; or sold at what could be had for it when the insight's time was up, or when it was "
+        "withdrawn before; null where neither is known yet"
+    )
+    payout: float | None = Field(description="of a YES contract, in dollars, once settled")
+    net_cents: float | None = Field(
+        description="what a contract of its position earned after fees; null where it waits, or a price or fee is unknown"
+    )
+
+
+class CameOfIt(Result):
+    ended: Ended = Field(description=ENDED)
+    ended_at: AwareDatetime | None
+
+
 class InsightAlone(Insight):
     ended_at: AwareDatetime | None = Field(description="when it was withdrawn or replaced before its time")
     settled: bool
     outcome: Literal["yes", "no", "scalar"] | None
+    came_of_it: CameOfIt = Field(description="what is known of it by now")
 
 
 class Leg(BaseModel):
@@ -297,17 +318,14 @@ class Told(BaseModel):
     legs: list[ToldLeg] | None = Field(default=None, description="what is bought; absent from older digests")
 
 
-class PastPick(BaseModel):
+class PastPick(Result):
     market_id: str
     market_title: str
     url: DigestUrl = None
     recommendation: Literal["STRONG_BET", "GOOD_BET", "CAUTION", "AVOID"]
     position: Literal["YES", "NO", "WAIT"]
-    by: Literal["outcome", "sale"] | None = Field(
-        description="settled; or sold at the ask of when the insight's time was up; null where neither is known yet"
-    )
-    payout: float | None = Field(description="of a YES contract, in dollars, once settled")
-    net_cents: float | None = Field(description="what a contract of it earned after fees; null where it waits")
+    ended: Ended = Field(default=None, description=f"{ENDED}; absent from older digests")
+    ended_at: AwareDatetime | None = Field(default=None, description="absent from older digests")
 
 
 class Digest(Common):

@@ -22,7 +22,7 @@ _INSIGHT = {
     "market_title": "Will the Fed's upper bound be above 3.75% after the December meeting?",
     "yes_means": "Above 3.75%",
     "no_means": "not: Above 3.75%",
-    "url": "https://kalshi.com/markets/kxfed/event/kxfed-26dec",
+    "url": "https://example.com/markets/kxfed/event/kxfed-26dec",
     "pattern_type": "price_drift",
     "pattern_score": 71.5,
     "category": "Economics",
@@ -53,7 +53,7 @@ def _leg(platform: str, market_id: str, side: str, price: str, cost: str, fee: s
         "platform": platform,
         "market_id": market_id,
         "title": _INSIGHT["market_title"],
-        "url": _INSIGHT["url"] if platform == "kalshi" else "https://polymarket.com/event/fed-december/above-375",
+        "url": _INSIGHT["url"] if platform == "kalshi" else "https://example.com/event/fed-december/above-375",
         "side": side,
         "shares": "100",
         "limit_price": price,
@@ -122,6 +122,7 @@ _DIGEST = {
     "yesterday": [
         {name: _LINE[name] for name in ("market_id", "market_title", "url", "recommendation")}
         | {"position": "YES", "by": "outcome", "payout": 1.0, "net_cents": 43.3}
+        | {"ended": "expired", "ended_at": "2026-11-22T11:20:00Z"}
     ],
     "model": "rules (no AI)",
     "without_ai": "the analyst was away",
@@ -202,7 +203,9 @@ EXAMPLES: dict[str, Any] = {
         "disclaimer": _NO_ADVICE,
     },
     "get_insight": {
-        "insight": _INSIGHT | {"ended_at": None, "settled": False, "outcome": None},
+        "insight": _INSIGHT
+        | {"ended_at": None, "settled": False, "outcome": None}
+        | {"came_of_it": {"by": None, "payout": None, "net_cents": None, "ended": None, "ended_at": None}},
         "prices": [{"time": "2026-11-22T12:00:00Z", "price": 0.57, "volume": 1200.0}],
         "refresh": "hourly",
         "disclaimer": _NO_ADVICE,

@@ -162,6 +162,46 @@ async def test_it_tells_first_what_came_of_yesterdays_picks(make_run: MakeRun, o
 
 
 @pytest.mark.usefixtures("collected")
+async def test_of_picks_that_ended_before_their_time_it_tells_what_is_known(
+    make_run: MakeRun, outside: Outside
+) -> None:
+    analyze = await make_run("analyze", NOW, **outside.settings())
+    await pipeline.run(analyze)
+    await digest.run(await make_run("digest", NOW + timedelta(minutes=5)))
+    (made,) = await rows(analyze, "SELECT * FROM digests")
+    ended_at, now = NOW + timedelta(hours=2), NOW + timedelta(days=1)
+    picks = [pick["market_id"] for pick in made["top_picks"]]
+    for market_id, status in zip(picks, ("superseded", "superseded", "closed", "active"), strict=False):
+        await rows(
+            analyze,
+            "UPDATE ai_insights SET suggested_position = 'YES', yes_price_at_emission = 0.4, status = $2, "
+            "ended_at = $3, expires_at = $4, inputs = jsonb_set(jsonb_set(inputs, '{candidate,fee_rate}', '\"0.07\"'), "
+            "'{candidate,fee_exponent}', '\"1\"') WHERE market_id = $1",
+            market_id,
+            status,
+            None if status == "active" else ended_at,
+            now + timedelta(days=1),
+        )
+    await rows(analyze, "UPDATE markets SET close_time = NULL")
+    await rows(analyze, "DELETE FROM market_snapshots WHERE market_id = ANY($1)", picks)
+    await rows(
+        analyze,
+        "INSERT INTO market_snapshots (time, market_id, platform, yes_price, no_price) "
+        "SELECT $2, market_id, platform, 0.56, 0.45 FROM ai_insights WHERE market_id = $1",
+        picks[0],
+        ended_at,
+    )
+    await digest.run(await make_run("digest", now))
+    (told,) = await rows(analyze, "SELECT yesterday FROM digests WHERE day = $1", now.date())
+    came = [(one["by"], one["ended"], one["ended_at"]) for one in told["yesterday"]]
+    at = ended_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert came[:4] == [("sale", "withdrawn", at), (None, "withdrawn", at), (None, "closed", at), (None, None, None)]
+    assert told["yesterday"][0]["net_cents"] == pytest.approx(
+        100 * (0.55 - 0.4) - 7 * 0.4 * 0.6 - 7 * 0.55 * 0.45, abs=0.01
+    )
+
+
+@pytest.mark.usefixtures("collected")
 async def test_what_expired_is_not_told(make_run: MakeRun, outside: Outside) -> None:
     await pipeline.run(await make_run("analyze", NOW, **outside.settings()))
     run = await make_run("digest", NOW + timedelta(days=30))

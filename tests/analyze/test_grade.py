@@ -204,8 +204,8 @@ async def test_a_bet_is_graded_at_its_ask_and_fee_held_to_the_end_and_sold_when_
     )
     assert [tuple(sale.values()) for sale in sales] == [
         ("KX-0", Decimal("10.5742"), ""),
-        ("KX-1", None, "no price when it expired"),
-        ("KX-2", None, "no price when it expired"),
+        ("KX-1", None, "no price when its time was up"),
+        ("KX-2", None, "no price when its time was up"),
     ]
     await settle(published, range(3), expires_at + HOUR)
     await grade.run(await make_run("grade", expires_at + 2 * HOUR))
@@ -217,6 +217,29 @@ async def test_a_bet_is_graded_at_its_ask_and_fee_held_to_the_end_and_sold_when_
     assert MARKET.yes_price is not None
     entry = Entry("YES", MARKET.yes_price, MARKET.no_price, MARKET.fee_rate, MARKET.fee_exponent)
     assert [one["net_cents"] for one in held] == [held_cents(entry, Decimal(payout)) for payout in (1, 1, 0)]
+
+
+async def test_a_bet_that_is_withdrawn_is_sold_then_and_not_again_when_its_time_is_up(
+    make_run: MakeRun, published: Run[AnalyzeSettings]
+) -> None:
+    await rows(published, "UPDATE ai_insights SET suggested_position = 'YES' WHERE market_id IN ('KX-0', 'KX-1')")
+    for number, status in ((0, "superseded"), (1, "closed")):
+        told = "UPDATE ai_insights SET status = $2, ended_at = $3 WHERE market_id = $1"
+        await rows(published, told, f"KX-{number}", status, NOW + 2 * HOUR)
+    for hours, no_price in ((1.5, "0.45"), (2.5, "0.01"), (5.5, "0.02")):
+        await rows(
+            published,
+            "INSERT INTO market_snapshots (time, market_id, platform, price, yes_price, no_price) "
+            "VALUES ($1, 'KX-0', 'kalshi', 0.5, 0.56, $2)",
+            NOW + hours * HOUR,
+            Decimal(no_price),
+        )
+    graded = [(await grade.run(await make_run("grade", NOW + hours * HOUR)))["graded"]["sales"] for hours in (1, 2, 3)]
+    assert graded == [0, 1, 0]
+    (sale,) = await rows(published, "SELECT net_cents FROM insight_grades")
+    assert sale["net_cents"] == Decimal("10.5742")
+    assert (await grade.run(await make_run("grade", NOW + 6 * HOUR)))["graded"]["sales"] == 1, "of the closed one"
+    assert len(await rows(published, "SELECT FROM insight_grades WHERE net_cents IS NOT NULL")) == 1
 
 
 async def test_a_bet_whose_market_ended_within_its_time_is_not_sold(

@@ -91,6 +91,20 @@ async def end_insight(connection: Connection, insight_id: str, at: datetime) -> 
     )
 
 
+async def insert_grade(
+    connection: Connection, insight_id: str, kind: str, at: datetime, net: str | None, payout: str | None = None
+) -> None:
+    await connection.execute(
+        "INSERT INTO insight_grades (insight_id, kind, graded_at, payout, net_cents, why) "
+        "VALUES ($1::uuid, $2, $3, $4, $5, '')",
+        insight_id,
+        kind,
+        at,
+        None if payout is None else Decimal(payout),
+        None if net is None else Decimal(net),
+    )
+
+
 async def insert_arbitrage(
     connection: Connection,
     description: str,

@@ -15,7 +15,7 @@ from core import db
 from core.models import Tier
 from core.queries import collecting
 from tests.api.conftest import Api, Clock, MakeApi
-from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight, insert_market, leg
+from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_grade, insert_insight, insert_market, leg
 from tests.conftest import NOW
 
 HOSTILE = [
@@ -197,6 +197,64 @@ async def test_of_a_pick_without_a_position_no_result_is_promised(make_api: Make
         await insert_digest(connection, [], NOW - HOUR, yesterday=yesterday)
         text = Seen(await page(await make_api(preview_tier="pro"))).text
         assert re.search(r"a title: WAIT,\s+so there is nothing to settle", text)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"by": "outcome", "payout": 1.0, "net_cents": 41.25, "ended": "withdrawn"}, "settled, +41.2¢ a contract"),
+        ({"by": "sale", "net_cents": -3.0, "ended": "expired"}, "sold when its time was up, -3.0¢ a contract"),
+        (
+            {"by": "sale", "net_cents": -3.0, "ended": "withdrawn"},
+            "sold when it was withdrawn on 11-22 09:30 UTC, before its time, -3.0¢ a contract",
+        ),
+        ({"ended": "withdrawn"}, "withdrawn on 11-22 09:30 UTC, before its time; not known yet, as its market has not"),
+        ({"ended": "closed"}, "not known yet, as its market stopped trading on 11-22 09:30 UTC, before its time"),
+        ({"ended": "expired"}, "not known yet"),
+        ({"ended": None, "ended_at": None}, "not known yet"),
+        ({"by": "sale", "net_cents": 3.0}, "sold when its time was up, +3.0¢ a contract"),
+    ],
+)
+async def test_of_a_pick_that_is_over_all_that_is_known_is_told(
+    make_api: MakeApi, connection: db.Connection, given: dict[str, Any], said: str
+) -> None:
+    past = {"market_id": "X", "market_title": "a title", "recommendation": "GOOD_BET", "position": "NO"}
+    known = {"by": None, "payout": None, "net_cents": None}
+    ended = {"ended_at": "2026-11-22T09:30:00Z"} if given.get("ended") else {}
+    await insert_digest(connection, [], NOW - HOUR, yesterday=[past | known | ended | given])
+    text = " ".join(Seen(await page(await make_api(preview_tier="pro"))).text.split())
+    assert f"a title: NO, {said}" in text
+
+
+async def test_what_came_of_each_insight_that_is_over_is_public(api: Api, connection: db.Connection) -> None:
+    titles = ("settled", "sold", "withdrawn", "waited", "unknown")
+    over = {
+        title: await insert_insight(
+            connection,
+            f"it {title}",
+            NOW - 5 * HOUR,
+            expires_at=NOW - HOUR,
+            ended_at=NOW - 2 * HOUR if title == "withdrawn" else None,
+            suggested_position="WAIT" if title == "waited" else "NO",
+        )
+        for title in titles
+    }
+    await insert_grade(connection, over["settled"], "sale", NOW - 2 * HOUR, "-9")
+    await insert_grade(connection, over["settled"], "outcome", NOW - HOUR, "55.5", "0")
+    await insert_grade(connection, over["settled"], "outcome", NOW + HOUR, "-44.5", "1")
+    await insert_grade(connection, over["sold"], "sale", NOW, "-3.25")
+    await insert_grade(connection, over["withdrawn"], "sale", NOW, "1.5")
+    await insert_grade(connection, over["waited"], "outcome", NOW, None, "1")
+    await insert_grade(connection, over["unknown"], "sale", NOW, None)
+    text = " ".join(Seen(await page(api)).text.split())
+    known = {title: re.search(f"it {title} .*?What came of it: (.*?) Thin volume", text) for title in titles}
+    assert {title: found and found[1] for title, found in known.items()} == {
+        "settled": "NO, settled, +55.5¢ a contract after fees",
+        "sold": "NO, sold when its time was up, -3.2¢ a contract after fees",
+        "withdrawn": "NO, sold when it was withdrawn on 11-22 11:05 UTC, before its time, +1.5¢ a contract after fees",
+        "waited": "WAIT, so there is nothing to settle",
+        "unknown": "NO, not known yet",
+    }
 
 
 async def test_the_public_sees_no_digest(api: Api, connection: db.Connection) -> None:

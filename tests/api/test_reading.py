@@ -12,7 +12,16 @@ import pytest
 from core import db
 from core.models import Market, MarketStatus, Outcome, Quote, Terms, Tier
 from tests.api.conftest import INSIGHTS, Api, MakeApi
-from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_insight, insert_market, insert_near_miss, leg
+from tests.api.rows import (
+    HOUR,
+    insert_arbitrage,
+    insert_digest,
+    insert_grade,
+    insert_insight,
+    insert_market,
+    insert_near_miss,
+    leg,
+)
 from tests.conftest import NOW
 from tests.core.storing import store
 
@@ -141,6 +150,28 @@ async def test_premium_is_told_of_an_end_from_the_next_hour_on(api: Api, connect
     assert (await api.get(Tier.PRO, path)).json()["insight"]["ended_at"] == "2026-11-22T13:01:00Z"
     api.clock.now = TOP_OF_HOUR + HOUR
     assert (await api.get(Tier.PREMIUM, path)).json()["insight"]["ended_at"] == "2026-11-22T13:01:00Z"
+
+
+async def test_what_came_of_an_insight_is_told_as_of_the_readers_time(api: Api, connection: db.Connection) -> None:
+    over = await insert_insight(connection, "over", NOW - 5 * HOUR, expires_at=NOW - HOUR)
+    await insert_grade(connection, over, "sale", TOP_OF_HOUR, "-3.25")
+    await insert_grade(connection, over, "outcome", TOP_OF_HOUR + MINUTE, "59", "0")
+    known = {"ended": "expired", "ended_at": (NOW - HOUR).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    came = {tier: (await api.get(tier, f"{INSIGHTS}/{over}")).json()["insight"]["came_of_it"] for tier in PAID[1:]}
+    assert came == {
+        Tier.PREMIUM: {"by": "sale", "payout": None, "net_cents": -3.25} | known,
+        Tier.PRO: {"by": "outcome", "payout": 0, "net_cents": 59} | known,
+    }
+
+
+async def test_what_came_of_a_pick_is_told_to_basic_as_of_its_digest(api: Api, connection: db.Connection) -> None:
+    alive = await insert_insight(connection, "alive", NOW - 5 * HOUR, ended_at=NOW - HOUR)
+    await insert_digest(connection, [alive], NOW - 2 * HOUR)
+    await insert_grade(connection, alive, "sale", NOW - HOUR, "-3.25")
+    came = {tier: (await api.get(tier, f"{INSIGHTS}/{alive}")).json()["insight"]["came_of_it"] for tier in PAID}
+    assert set(came[Tier.BASIC].values()) == {None}
+    assert (came[Tier.PRO]["by"], came[Tier.PRO]["ended"]) == ("sale", "withdrawn")
+    assert came[Tier.PREMIUM] == came[Tier.PRO]
 
 
 async def test_basic_is_told_of_an_end_when_the_next_digest_is_made_or_the_insight_is_over(

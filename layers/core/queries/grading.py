@@ -14,6 +14,7 @@ from core.agent.calibration import Calibration
 from core.agent.grading import Entry
 from core.db import Connection
 from core.detect.history import Floats
+from core.queries.results import came_of
 
 Kind = Literal["outcome", "sale"]
 
@@ -94,61 +95,51 @@ async def settled_insights(connection: Connection, most: int) -> list[Settled]:
     return [Settled(row["id"], _entry(row), row["payout"]) for row in rows]
 
 
-async def picks_of(connection: Connection, day: date) -> list[dict[str, Any]]:
-    """A digest's picks with what came of them, as JSON values: a contract's earnings after fees, held to settlement
-    where there is an outcome, else as sold when the insight's time was up; None for both where neither is known yet."""
+async def picks_of(connection: Connection, day: date, at: datetime) -> list[dict[str, Any]]:
+    """A digest's picks with what is known at `at` of what came of each (see `results.came_of`), as JSON values."""
     rows = await connection.fetch(
-        """
-        SELECT p.pick, i.suggested_position, m.url, o.payout, o.net_cents AS held, s.net_cents AS sold
+        f"""
+        SELECT p.pick, i.suggested_position, m.url, {came_of("i", "$2")} AS came_of_it
         FROM digests d
         CROSS JOIN LATERAL jsonb_array_elements(d.top_picks) WITH ORDINALITY AS p (pick, place)
         JOIN ai_insights i ON i.id = ANY(d.insight_ids) AND i.market_id = p.pick ->> 'market_id'
         JOIN markets m ON m.platform = i.platform AND m.market_id = i.market_id
-        LEFT JOIN LATERAL (
-            SELECT g.payout, g.net_cents FROM insight_grades g WHERE g.insight_id = i.id AND g.kind = 'outcome'
-            ORDER BY g.graded_at DESC LIMIT 1
-        ) AS o ON true
-        LEFT JOIN LATERAL (
-            SELECT g.net_cents FROM insight_grades g WHERE g.insight_id = i.id AND g.kind = 'sale'
-            ORDER BY g.graded_at DESC LIMIT 1
-        ) AS s ON true
         WHERE d.day = $1 ORDER BY p.place
-        """,
+        """,  # noqa: S608  a constant of our own
         day,
+        at,
     )
     told = ("market_id", "market_title", "recommendation")
-    found = []
-    for row in rows:
-        settled, net = row["payout"] is not None, row["sold"]
-        if settled:
-            net = row["held"]
-        came = {
-            "url": row["url"],
-            "position": row["suggested_position"],
-            "by": "outcome" if settled else "sale" if row["sold"] is not None else None,
-            "payout": float(row["payout"]) if settled else None,
-            "net_cents": None if net is None else float(net),
-        }
-        found.append({name: row["pick"][name] for name in told} | came)
-    return found
+    return [
+        {name: row["pick"][name] for name in told}
+        | {"url": row["url"], "position": row["suggested_position"]}
+        | row["came_of_it"]
+        for row in rows
+    ]
 
 
 async def expired_insights(connection: Connection, now: datetime, max_age_s: float, most: int) -> list[Expired]:
-    """Positions not sold yet whose time was up while their market traded on; asks at most `max_age_s` old by then."""
+    """Positions not sold yet whose time was up while their market traded on; asks at most `max_age_s` old by then.
+
+    Time is up when an insight expires, or before that when it is withdrawn: who followed it is told of that too.
+    """
     rows = await connection.fetch(
         f"""
         SELECT {_ENTRY}, s.yes_price, s.no_price FROM ai_insights i JOIN markets m USING (platform, market_id)
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN i.status = 'superseded' THEN least(i.ended_at, i.expires_at) ELSE i.expires_at END AS at
+        ) AS up
         LEFT JOIN LATERAL (
             SELECT t.yes_price, t.no_price FROM market_snapshots t
             WHERE t.platform = i.platform AND t.market_id = i.market_id
-              AND t.time <= i.expires_at AND t.time > i.expires_at - $2 * interval '1 second'
+              AND t.time <= up.at AND t.time > up.at - $2 * interval '1 second'
             ORDER BY t.time DESC LIMIT 1
         ) AS s ON true
-        WHERE i.suggested_position <> 'WAIT' AND i.expires_at <= $1
-          AND (m.close_time IS NULL OR m.close_time > i.expires_at)
-          AND (m.payout IS NULL OR coalesce(m.settled_at, m.status_seen_at) > i.expires_at)
+        WHERE i.suggested_position <> 'WAIT' AND up.at <= $1
+          AND (m.close_time IS NULL OR m.close_time > up.at)
+          AND (m.payout IS NULL OR coalesce(m.settled_at, m.status_seen_at) > up.at)
           AND NOT EXISTS (SELECT FROM insight_grades g WHERE g.insight_id = i.id AND g.kind = 'sale')
-        ORDER BY i.expires_at, i.id LIMIT $3
+        ORDER BY up.at, i.id LIMIT $3
         """,  # noqa: S608  a constant of our own
         now,
         max_age_s,

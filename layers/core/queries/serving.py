@@ -9,6 +9,7 @@ from typing import Any
 
 from core.db import Connection
 from core.queries.arbitrage import LINKED_LEGS
+from core.queries.results import came_of
 
 _INSIGHT = """
 SELECT i.id::text, i.platform, i.market_id, i.market_title, m.yes_label AS yes_means,
@@ -95,12 +96,14 @@ async def arbitrage_alive(
 
 
 async def insight(connection: Connection, insight_id: str, at: datetime) -> dict[str, Any] | None:
-    """One insight as it was known at `at`, with when it ended if that was by then; None if published later."""
+    """One insight as it was known at `at`, with when it ended if that was by then, and what came of it; None if
+    published later."""
     row = await connection.fetchrow(
         f"""
         SELECT i.*, CASE WHEN a.ended_at <= $2 THEN a.ended_at END AS ended_at,
                CASE WHEN m.status = 'final' AND m.status_seen_at <= $2 THEN m.result END AS outcome,
-               coalesce(m.status = 'final' AND m.status_seen_at <= $2, false) AS settled
+               coalesce(m.status = 'final' AND m.status_seen_at <= $2, false) AS settled,
+               {came_of("a", "$2")} AS came_of_it
         FROM ({_INSIGHT} WHERE i.id = $1::uuid AND i.created_at <= $2) AS i
         JOIN ai_insights a ON a.id = i.id::uuid JOIN markets m ON m.platform = i.platform AND m.market_id = i.market_id
         """,  # noqa: S608  a constant of our own
@@ -173,10 +176,15 @@ async def freshness(connection: Connection) -> dict[str, Any]:
 
 
 async def settled_or_expired(connection: Connection, at: datetime, limit: int) -> list[dict[str, Any]]:
-    """Insights whose time was over at `at` or whose market settled: what a public page may show."""
+    """Insights whose time was over at `at` or whose market settled, with what came of each: what a public page may
+    show."""
     rows = await connection.fetch(
-        f"{_INSIGHT} WHERE i.expires_at <= $1 OR m.status = 'final' "
-        "ORDER BY least(i.expires_at, i.ended_at) DESC, i.id LIMIT $2",
+        f"""
+        SELECT i.*, {came_of("a", "$1")} AS came_of_it
+        FROM ({_INSIGHT} WHERE i.expires_at <= $1 OR m.status = 'final'
+              ORDER BY least(i.expires_at, i.ended_at) DESC, i.id LIMIT $2) AS i
+        JOIN ai_insights a ON a.id = i.id::uuid ORDER BY least(a.expires_at, a.ended_at) DESC, a.id
+        """,  # noqa: S608  constants of our own
         at,
         limit,
     )
