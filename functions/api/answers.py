@@ -121,7 +121,7 @@ class Insight(BaseModel):
     expires_at: AwareDatetime
 
 
-ENDED = "null while it stood; before its time: withdrawn, as what it said no longer held, or closed, with its market's trading"
+ENDED = "null while it stood; withdrawn: before its time, as what it said no longer held; closed: its market stopped trading"
 Ended = Literal["expired", "withdrawn", "closed"] | None
 
 
@@ -132,7 +132,7 @@ class Result(BaseModel):
     )
     payout: float | None = Field(description="of a YES contract, in dollars, once settled")
     net_cents: float | None = Field(
-        description="what a contract of its position earned after fees; null where it waits, or a price or fee is unknown"
+        description="what a contract of its position earned after fees; null where it waits, or its costs are unknown"
     )
 
 
