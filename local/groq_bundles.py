@@ -40,7 +40,7 @@ def describe_bundle(facts: Mapping[str, Json]) -> tuple[str, list[str]]:
     """(text, the facts' names) of what a bundle costs and pays, as far as the facts tell."""
     cost, payout = _number(facts.get("bundle_cost_usd")), _number(facts.get("bundle_payout_usd"))
     if cost is not None and payout is not None:
-        said = f"The bundle costs ${cost:,} with fees and pays ${payout:,} if its condition holds."
+        said = f"The bundle costs ${cost:,.2f} with fees and pays ${payout:,.2f} if its condition holds."
         return said, ["bundle_cost_usd", "bundle_payout_usd"]
     edge = _number(facts.get("bundle_edge_pct"))
     return f"The edge is {edge}% of what the bundle costs.", ["bundle_edge_pct"]
@@ -78,7 +78,7 @@ def _claim(text: str, ids: list[str]) -> Json:
 def _number(fact: Mapping[str, Any] | None) -> Decimal | None:
     """A plain number, or None: what is none might be a text that gives orders."""
     try:
-        number = Decimal(str((fact or {}).get("value")))
+        number = Decimal(str((fact or {}).get("value")).replace(",", ""))
     except InvalidOperation:
         return None
     return number if number.is_finite() else None

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from analyze.live_books import Key
+from core.agent.evidence import dollars
 from core.arbitrage.bundles import Bundle, Leg, clearing_price, cost_of_one, for_budget
 from core.arbitrage.plans import Claim, Plan
 from core.models import Book, OpenMarket
@@ -157,14 +158,14 @@ def make_near_miss(run: Run[AnalyzeSettings], candidate: Candidate, missed: Miss
 
 def _description(plan: Plan, markets: Mapping[Key, OpenMarket], bundle: Bundle) -> str:
     return (
-        f"{_bought(plan, markets)} cost ${bundle.cost_usd:.2f} with fees and pay "
-        f"{_at_least(plan)}${bundle.payout_usd:f} if {plan.because}"
+        f"{_bought(plan, markets)} cost ${dollars(bundle.cost_usd)} with fees and pay "
+        f"{_at_least(plan)}${dollars(bundle.payout_usd)} if {plan.because}"
     )
 
 
 def _missed_words(plan: Plan, markets: Mapping[Key, OpenMarket], one: Decimal | None) -> str:
-    cost = "" if one is None else f" cost ${one.quantize(_TENTH_MILLI):f} a share with fees and"
-    return f"{_bought(plan, markets)}{cost} pay {_at_least(plan)}${plan.pays} if {plan.because}"
+    cost = "" if one is None else f" cost {_cents(one.quantize(_TENTH_MILLI))}¢ a share with fees and"
+    return f"{_bought(plan, markets)}{cost} pay {_at_least(plan)}${dollars(Decimal(plan.pays))} if {plan.because}"
 
 
 def _at_least(plan: Plan) -> str:
@@ -190,7 +191,7 @@ def _steps(plan: Plan, markets: Mapping[Key, OpenMarket], bundle: Bundle) -> lis
         name = market.market_id if claim.platform == "kalshi" else f"“{market.title}”"
         limit = _cents(fill.worst_price)
         steps.append(f"Buy {bundle.shares:f} {claim.side} of {name} on {_VENUES[claim.platform]}, limit {limit}¢")
-    payout = f"${bundle.payout_usd:f} if {plan.because}"
+    payout = f"${dollars(bundle.payout_usd)} if {plan.because}"
     if plan.kind == "CROSS_PLATFORM":
         return [*steps, f"Hold both to settlement: one of them pays {payout}"]
     return [*steps, f"Hold all to settlement: together they pay at least {payout}"]

@@ -121,7 +121,7 @@ class Insight(BaseModel):
     expires_at: AwareDatetime
 
 
-ENDED = "null while it stood; withdrawn: before its time, as what it said no longer held; closed: its market stopped trading"
+ENDED = "null while it stood; withdrawn: what it said held no more before its time was up; closed: its market's trading"
 Ended = Literal["expired", "withdrawn", "closed"] | None
 
 

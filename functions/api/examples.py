@@ -75,7 +75,7 @@ _LEGS = [
 _ARBITRAGE = {
     "id": "3c59dc04-8e88-4502-9b8d-1e6f5c3a2b77",
     "type": "CROSS_PLATFORM",
-    "description": "Fed above 3.75%: YES on Kalshi and NO on Polymarket cost $96.90 with fees and pay $100",
+    "description": "Fed above 3.75%: YES on Kalshi and NO on Polymarket cost $96.90 with fees and pay $100.00",
     "kalshi_market": "KXFED-26DEC-T3.75",
     "polymarket_market": _CONDITION,
     "edge_percentage": 3.199,
@@ -94,7 +94,7 @@ _ARBITRAGE = {
     "annualised_percentage": 61.2,
     "settles_at": "2026-12-11T19:00:00Z",
     "analysis": {
-        "description": "Both legs cost $96.90 with fees and pay $100 if both venues settle alike.",
+        "description": "Both legs cost $96.90 with fees and pay $100.00 if both venues settle alike.",
         "risks": ["The two venues may settle differently."],
         "settlement_risk": "SAFE",
         "confidence": 80,

@@ -144,5 +144,6 @@ def _environment() -> Environment:
         finalize=_seen,
     )
     environment.filters["cents"] = lambda dollars: "–" if dollars is None else f"{100 * dollars:.1f}¢"
+    environment.filters["dollars"] = lambda amount: f"${amount:,.2f}"
     environment.filters["link"] = _link
     return environment

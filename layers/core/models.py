@@ -247,13 +247,18 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One numbered line of evidence: the only numbers an insight may speak."""
+    """One numbered line of evidence: the only numbers an insight may speak. `value` as a reader is to read it."""
 
     id: str
     name: str
     label: str
     value: str
     unit: str
+
+    @property
+    def number(self) -> Decimal:
+        """Of any fact but a time."""
+        return Decimal(self.value.replace(",", ""))
 
     def as_json(self) -> dict[str, str]:
         return {"id": self.id, "name": self.name, "label": self.label, "value": self.value, "unit": self.unit}

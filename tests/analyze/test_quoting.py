@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -97,6 +98,16 @@ def at(outside: Outside, url: str) -> dict[str, Any]:
     return outside.settings() | {"kalshi_base_url": url, "polymarket_clob_url": url}
 
 
+async def test_money_is_written_in_one_way(make_run: MakeRun, outside: Outside) -> None:
+    found = await paired(make_run, outside, Books(("0.4", "1300.5"), ("0.4125", "1300.5")))
+    for opportunity in found.opportunities:
+        texts = [opportunity["description"], *opportunity["execution_steps"]]
+        sums = [money for text in texts for money in re.findall(r"(?:cost|pays?) (\$[\d.,]*\d)", text)]
+        assert len(sums) == 3
+        assert all(re.fullmatch(r"\$\d{1,3}(,\d{3})*\.\d\d", money) for money in sums), sums
+        assert any("," in money for money in sums)
+
+
 async def test_a_limit_is_as_fine_as_the_books_own_tick(make_run: MakeRun, outside: Outside) -> None:
     found = await paired(make_run, outside, Books(("0.4", "1000"), ("0.4125", "1000")))
     assert len(found.opportunities) == PAIRS
@@ -105,7 +116,7 @@ async def test_a_limit_is_as_fine_as_the_books_own_tick(make_run: MakeRun, outsi
         assert opportunity["execution_steps"][1].endswith("limit 41.25¢")
         assert (
             opportunity["execution_steps"][2]
-            == "Hold both to settlement: one of them pays $1000 if both venues settle alike"
+            == "Hold both to settlement: one of them pays $1,000.00 if both venues settle alike"
         )
 
 

@@ -24,7 +24,7 @@ def sign(quantity: Quantity, fact: Fact) -> Literal[1, -1, 0]:
     """1 when the fact's value is said, -1 when it is said without its minus (a loss, a fall), 0 when it is not said."""
     if fact.unit == "UTC":
         return 0
-    value = Decimal(fact.value)
+    value = fact.number
     for said, step in _in_the_facts_unit(quantity, fact):
         if _is_rounding(said, step, value, fact.unit):
             return 1
@@ -35,7 +35,7 @@ def sign(quantity: Quantity, fact: Fact) -> Literal[1, -1, 0]:
 
 def is_rounded(quantity: Quantity, fact: Fact) -> tuple[bool, bool]:
     """Whether the number said is (above, below) the fact's own size."""
-    value = abs(Decimal(fact.value))
+    value = abs(fact.number)
     said = [abs(number) for number, _ in _in_the_facts_unit(quantity, fact)]
     return any(number > value for number in said), any(number < value for number in said)
 

@@ -12,7 +12,7 @@ from typing import Any
 from core.agent.advice import ORDER, SALE
 from core.agent.answers import Claim, CrossVenueAnswer
 from core.agent.clauses import clauses
-from core.agent.evidence import shown
+from core.agent.evidence import dollars, shown
 from core.agent.grounding import WRONG_IF, Ground, claim_faults, says_something
 from core.agent.labels import BUNDLE_LABELS
 from core.agent.outside import TITLE_CHARS, Subject, clean
@@ -76,9 +76,9 @@ def gather_bundle(bundle: Bundle, now: datetime, prefix: str = "E") -> tuple[Fac
     """Everything that may be said of the bundle. A limit is told only where one leg of its venue and side has one."""
     values = {
         "bundle_edge_pct": shown(bundle.edge_pct),
-        "bundle_net_usd": _dollars(bundle.net_usd),
-        "bundle_cost_usd": _dollars(bundle.cost_usd),
-        "bundle_payout_usd": _dollars(bundle.payout_usd),
+        "bundle_net_usd": dollars(bundle.net_usd),
+        "bundle_cost_usd": dollars(bundle.cost_usd),
+        "bundle_payout_usd": dollars(bundle.payout_usd),
         "bundle_shares": shown(bundle.shares),
         "quote_age_minutes": str(max(int((now - bundle.quoted_at).total_seconds() // 60), 0)),
     }
@@ -95,10 +95,6 @@ def gather_bundle(bundle: Bundle, now: datetime, prefix: str = "E") -> tuple[Fac
 def _labelled(name: str, value: str) -> tuple[str, str, str]:
     label, unit = BUNDLE_LABELS[name]
     return label, value, unit
-
-
-def _dollars(amount: Decimal) -> str:
-    return f"{amount.quantize(Decimal('0.01')):f}"
 
 
 def pack_bundle(bundle: Bundle, facts: Sequence[Fact]) -> Mapping[str, Any]:

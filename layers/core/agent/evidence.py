@@ -14,7 +14,7 @@ from core.arbitrage.fees import taker_fee_usd
 from core.detect.rates import Rate
 from core.models import Book, Fact, Level, Pattern, Platform
 
-_ZERO, _ONE = Decimal(0), Decimal(1)
+_ZERO, _ONE, _CENT = Decimal(0), Decimal(1), Decimal("0.01")
 Side = Literal["YES", "NO"]
 
 _VOLUME_UNITS: dict[Platform, str] = {"kalshi": "contracts", "polymarket": "USD"}
@@ -109,11 +109,16 @@ def gather(candidate: Candidate, now: datetime) -> Evidence:
         if candidate.book is not None:
             contracts, spendable = fillable(candidate, side)
             values |= {"fillable_contracts": contracts, "fillable_usd": spendable}
-    texts = {name: shown(value) for name, value in values.items() if abs(value) < _LARGEST}
+    platform = candidate.pattern.platform
+    texts = {
+        name: dollars(value) if _unit(name, platform) == "USD" else shown(value)
+        for name, value in values.items()
+        if abs(value) < _LARGEST
+    }
     if close is not None and close > now:
         texts["closes_at"] = f"{close.astimezone(UTC):%Y-%m-%d %H:%M}"
     facts = tuple(
-        Fact(f"E{number}", name, LABELS[name][0], texts[name], _unit(name, candidate.pattern.platform))
+        Fact(f"E{number}", name, LABELS[name][0], texts[name], _unit(name, platform))
         for number, name in enumerate((name for name in LABELS if name in texts), 1)
     )
     rate = best_rate(candidate.rates)
@@ -233,6 +238,11 @@ def shown(value: Decimal) -> str:
     text = f"{value.quantize(step):f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
+
+
+def dollars(value: Decimal) -> str:
+    """To the cent, with a comma at each thousand: as an amount of money is written wherever one is."""
+    return f"{value.quantize(_CENT):,f}"
 
 
 def _no_means(subject: Subject) -> str:

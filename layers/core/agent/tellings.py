@@ -197,7 +197,7 @@ def _moved(tags: frozenset[str], moves: Sequence[Fact]) -> bool:
     """Whether some cited move went the way that is told, in the period that is told."""
     periods = tags & frozenset(MOVES.values())
     for move in moves:
-        way = "up" if Decimal(move.value) > 0 else "down"
+        way = "up" if move.number > 0 else "down"
         own = {MOVES[move.name], "hour"} if move.name == "jump_cents" else {MOVES[move.name]}
         if tags & {"up", "down", "move"} and tags & {"up", "down"} <= {way} and periods <= own:
             return True
@@ -206,7 +206,7 @@ def _moved(tags: frozenset[str], moves: Sequence[Fact]) -> bool:
 
 def _rose_to(fact: Fact, tags: frozenset[str], cited: Sequence[Fact]) -> bool:
     """ "Volume surged to 900 contracts", where the last hour's is above a usual one's."""
-    ratio = next((Decimal(one.value) for one in cited if one.name == "volume_ratio"), Decimal(1))
+    ratio = next((one.number for one in cited if one.name == "volume_ratio"), Decimal(1))
     return fact.name == "volume_1h" and (tags & {"up", "down"} == ({"up"} if ratio > 1 else {"down"})) and ratio != 1
 
 
@@ -230,7 +230,7 @@ def _compares_truly(spoken: Spoken, fact: Fact) -> bool:
 
 
 def _direction_fits(quantity: Quantity, fact: Fact, tags: frozenset[str], moves: Sequence[Fact]) -> bool:
-    value, said, sign = Decimal(fact.value), tags & {"up", "down"}, amounts.sign(quantity, fact)
+    value, said, sign = fact.number, tags & {"up", "down"}, amounts.sign(quantity, fact)
     if fact.name in ("volume_ratio", "volume_sigmas"):
         least = 1 if fact.name == "volume_ratio" else 0
         return sign == 1 and not ("up" in said and value <= least) and not ("down" in said and value >= least)

@@ -37,7 +37,7 @@ _COIN = any_of("an? (?:dollar|buck|dime|nickel|penny|fortune)(?! that can be pai
 def way_faults(text: str, cited: Sequence[Fact], edge_cents: Decimal | None, words: Vocabulary) -> list[str]:
     """A line for each clause whose direction is not that of a cited fact. Clauses with numbers are judged elsewhere."""
     found = []
-    values = {fact.name: Decimal(fact.value) for fact in cited if fact.unit != "UTC"}
+    values = {fact.name: fact.number for fact in cited if fact.unit != "UTC"}
     periods = [match.span() for match in PERIOD.finditer(text)]
     numbers = [
         one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from core.agent.amounts import sign
 from core.agent.dates import date_faults
+from core.agent.evidence import dollars
 from core.agent.quantities import quantities
 from core.models import Fact
 from tests.core.agent.making import NOW
@@ -39,6 +41,15 @@ def said(text: str, value: str, unit: str, name: str = "net_edge_cents") -> int:
         ("10,000 contracts", "12345", "contracts", 0),
         ("13,000 contracts", "12345", "contracts", 0),
         ("$12,345", "12345", "contracts", 0),
+        ("$2,167.17", "2,167.17", "USD", 1),
+        ("$2167.17", "2,167.17", "USD", 1),
+        ("$2,170", "2,167.17", "USD", 1),
+        ("$2.2k", "2,167.17", "USD", 1),
+        ("$2.17", "2,167.17", "USD", 0),
+        ("$2", "2,167.17", "USD", 0),
+        ("$167.17", "2,167.17", "USD", 0),
+        ("$878.90", "878.9", "USD", 1),  # as a fact was stored before money had one form
+        ("$2,167", "2167", "USD", 1),
         ("two days", "48", "h", 1),
         ("two days", "36", "h", 0),
         ("48 minutes", "48", "h", 0),
@@ -51,6 +62,13 @@ def said(text: str, value: str, unit: str, name: str = "net_edge_cents") -> int:
 )
 def test_a_number_is_a_facts_within_the_stated_rounding(text: str, value: str, unit: str, is_it: int) -> None:
     assert said(text, value, unit) == is_it
+
+
+@given(st.decimals(min_value=0, max_value=10**12, places=4))
+def test_money_as_it_is_written_is_what_it_tells(amount: Decimal) -> None:
+    text = dollars(amount)
+    assert Fact("E1", "fillable_usd", "", text, "USD").number == round(amount, 2)
+    assert said(f"${text}", text, "USD", "fillable_usd") == 1
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**6))

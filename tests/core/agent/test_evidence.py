@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.agent.evidence import gather, net_edge, pack
+from core.agent.evidence import dollars, gather, net_edge, pack
 from core.detect.rates import Rate
 from core.models import Platform
 from tests.core.agent.making import NOW, make_candidate, make_pattern, make_rate
@@ -31,7 +31,7 @@ def test_the_facts_have_stable_ids_in_a_stable_order() -> None:
         ("E9", "taker_fee_cents", "1.7", "¢"),
         ("E10", "net_edge_cents", "3.3", "¢"),
         ("E11", "fillable_contracts", "1500", "contracts"),
-        ("E12", "fillable_usd", "635", "USD"),
+        ("E12", "fillable_usd", "635.00", "USD"),
         ("E13", "hours_to_close", "48", "h"),
         ("E14", "closes_at", "2026-11-24 13:05", "UTC"),
         ("E15", "quote_age_minutes", "4", "minutes"),
@@ -75,7 +75,7 @@ def test_a_number_that_is_none_never_appears(number: float) -> None:
 def test_any_float_is_shown_as_a_plain_number_or_not_at_all(move: float, volume: float) -> None:
     pattern = make_pattern(numbers={"move_1h_cents": move, "volume_1h": volume})
     for fact in gather(make_candidate(pattern=pattern, close_time=None), NOW).facts:
-        assert Decimal(fact.value).is_finite()
+        assert fact.number.is_finite()
         assert set(fact.value) <= set("-0123456789.")
         assert fact.value == "0" or not fact.value.startswith("-0") or "." in fact.value
 
@@ -206,3 +206,25 @@ def test_what_setups_earn_is_a_fact_only_when_it_is_proved_to_pay() -> None:
     assert facts["setup_net_cents"] == "3.1"
     assert (said["verdict"], said["horizon"]) == ("proved to pay after costs", "24h")
     assert "setup_net_cents" not in shown(make_rate(verdict="lift", why="", shrunk_net=0.031))[0]
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("878.9", "878.90"),
+        ("2167.17", "2,167.17"),
+        ("1000", "1,000.00"),
+        ("0", "0.00"),
+        ("1234567.891", "1,234,567.89"),
+    ],
+)
+def test_money_is_written_to_the_cent_with_a_comma_at_each_thousand(amount: str, text: str) -> None:
+    assert dollars(Decimal(amount)) == text
+
+
+def test_a_volume_in_dollars_is_money_and_one_in_contracts_is_none() -> None:
+    told = {}
+    for platform in ("kalshi", "polymarket"):
+        candidate = make_candidate(pattern=make_pattern(platform=platform))
+        told[platform] = next(fact.value for fact in gather(candidate, NOW).facts if fact.name == "volume_24h")
+    assert told == {"kalshi": "12345", "polymarket": "12,345.00"}

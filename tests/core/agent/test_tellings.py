@@ -157,7 +157,7 @@ def candidates(draw: st.DrawFn) -> Candidate:
 
 
 def fact_of(evidence: Evidence, told: Told) -> Decimal:
-    return next(Decimal(fact.value) for fact in evidence.facts if fact.name == told.fact)
+    return next(fact.number for fact in evidence.facts if fact.name == told.fact)
 
 
 def say(told: Told, value: Decimal, number: Decimal) -> str:
@@ -188,7 +188,7 @@ def test_any_other_number_is_withheld_also_when_another_fact_has_it(
 ) -> None:
     evidence = gather(candidate, NOW)
     value = fact_of(evidence, told)
-    others = [abs(Decimal(fact.value)) for fact in evidence.facts if fact.unit != "UTC"]
+    others = [abs(fact.number) for fact in evidence.facts if fact.unit != "UTC"]
     number = data.draw(st.sampled_from(others) | st.integers(0, 10**6).map(Decimal))
     assume(abs(number - abs(value)) > abs(value) / 10)  # nearer, it may be a rounding
     assert judge(candidate, evidence, say(told, value, number)) != []

@@ -320,7 +320,7 @@ class Writer:
     def number(self, name: str) -> str:
         """The fact's value as somebody may write it: exactly, rounded, in another unit, in words."""
         fact = next(fact for fact in self.scene.evidence.facts if fact.name == name)
-        value, choice = abs(Decimal(fact.value)), self.random.choice
+        value, choice = abs(fact.number), self.random.choice
         if fact.unit == "¢":
             forms: list[Callable[[], str]] = [
                 lambda: f"{value}¢",

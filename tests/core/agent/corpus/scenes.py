@@ -44,7 +44,7 @@ class Scene:
 
     @cached_property
     def values(self) -> dict[str, Decimal]:
-        return {fact.name: Decimal(fact.value) for fact in self.evidence.facts if fact.unit != "UTC"}
+        return {fact.name: fact.number for fact in self.evidence.facts if fact.unit != "UTC"}
 
     @cached_property
     def ids(self) -> dict[str, str]:
