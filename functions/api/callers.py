@@ -73,7 +73,7 @@ class Callers:
             proof = proof_of(authorization, self._resources.settings)
         known = await self._flights.of(_who(proof), lambda: self._check(proof))
         if _is_void(proof, known.standing):
-            raise Unauthorized("this token was called back")
+            raise Unauthorized("this token was called back: sign in again")
         _keep(self._proofs, authorization, proof)
         return known.caller
 
@@ -89,7 +89,7 @@ class Callers:
             return known
         if standing is None:
             self._known.pop(who, None)
-            raise Unauthorized("this account, session or key does not exist any more")
+            raise Unauthorized("this account, session or key does not exist any more: sign in again, or make a new key")
         known = _Known(standing, Caller(standing.user_id, standing.tier, isinstance(proof, Key)), now)
         _keep(self._known, who, known)
         return known

@@ -17,6 +17,10 @@ ISSUER = "oddwons"
 KEY_PREFIX = "ow_"
 _KEY = re.compile(r"ow_[A-Za-z0-9_-]{43}")
 _LONGEST = 4_096
+SIGN_IN = "send “Authorization: Bearer …” with an API key, or with the access_token that POST /api/v1/auth/login gives"
+_NOT_OURS = "this is no access token of ours: sign in with POST /api/v1/auth/login and send its access_token whole"
+_EXPIRED = "this access token has expired: get another with POST /api/v1/auth/refresh, or sign in again"
+_NO_KEY = "this is no API key of ours: send it whole as it was shown, or make another with POST /api/v1/auth/keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,12 @@ def proof_of(authorization: bytes, settings: ApiSettings) -> Claims | Key:
     scheme, _, token = authorization.decode("latin-1").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token:
-        raise Unauthorized("a Bearer token is needed")
+        raise Unauthorized(SIGN_IN)
     if len(token) > _LONGEST:
-        raise Unauthorized("the token is not valid: too long")
+        raise Unauthorized(_NOT_OURS)
     if token.startswith(KEY_PREFIX):
         if not _KEY.fullmatch(token):
-            raise Unauthorized("the API key is not valid")
+            raise Unauthorized(_NO_KEY)
         return Key(digest(token))
     return _claims(token, settings)
 
@@ -70,8 +74,10 @@ def _claims(token: str, settings: ApiSettings) -> Claims:
             datetime.fromtimestamp(claims["iat"], UTC),
             float(claims["exp"]),
         )
-    except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError, OverflowError, OSError) as error:
-        raise Unauthorized(f"the token is not valid: {type(error).__name__}") from None
+    except jwt.ExpiredSignatureError:
+        raise Unauthorized(_EXPIRED) from None
+    except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError, OverflowError, OSError):
+        raise Unauthorized(_NOT_OURS) from None
 
 
 def make_token(user_id: str, secret: str, now: float, minutes: int, session_id: str | None = None) -> str:

@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse
 
 from api.access import View, upgrade_from, view_of
 from api.callers import Caller, Callers
+from api.credentials import SIGN_IN
 from api.limits import Limits, Permits, limits_by_tier, network_of, reset_s
 from api.problems import bug, problem, problem_of
 from api.ready import Shelf
@@ -129,7 +130,7 @@ class Gate:
         caller = callers.known(asked.authorization)
         if caller is None:
             if not asked.authorization:
-                raise Unauthorized("a Bearer token is needed")
+                raise Unauthorized(SIGN_IN)
             caller = await self._find(asked)
         asked.caller = caller
         await self._permit(asked, caller.user_id, self._limits[caller.tier], upgrade_from(caller.tier))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +40,11 @@ def unsigned(user: str) -> str:
     return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims(sub=user))}."
 
 
-async def refused(api: Api, authorization: bytes | str | None) -> None:
+WHAT_TO_DO = re.compile(r"POST /api/v1/auth/(login|refresh|keys)|sign in again")
+
+
+async def refused(api: Api, authorization: bytes | str | None) -> str:
+    """What is said of it."""
     value = authorization.encode() if isinstance(authorization, str) else authorization
     answer = await api.http.get(INSIGHTS, headers=[] if value is None else [(b"authorization", value)])
     assert answer.status_code == 401, answer.text
@@ -48,6 +53,10 @@ async def refused(api: Api, authorization: bytes | str | None) -> None:
     body = answer.json()
     assert (body["status"], body["title"]) == (401, "Not signed in")
     assert SECRET not in answer.text
+    detail: str = body["detail"]
+    assert WHAT_TO_DO.search(detail), detail
+    assert not re.search(r"[A-Z][a-z]+[A-Z]\w*|Error\b|jwt|JWT", detail), "a name that says nothing to a caller"
+    return detail
 
 
 async def test_a_token_of_ours_gets_in(api: Api) -> None:
@@ -83,6 +92,31 @@ async def test_a_token_of_ours_gets_in(api: Api) -> None:
 async def test_a_token_with_one_wrong_claim_is_refused(api: Api, changed: dict[str, Any]) -> None:
     user = await api.user(Tier.PRO)
     await refused(api, f"Bearer {signed(claims(**({'sub': user} | changed)))}")
+
+
+async def test_what_to_do_instead_is_said_of_each_kind(api: Api) -> None:
+    user = await api.user(Tier.PRO)
+    said = {
+        "nothing": await refused(api, None),
+        "expired": await refused(api, f"Bearer {signed(claims(sub=user, exp=LONG_AGO))}"),
+        "garbage": await refused(api, "Bearer a.b.c"),
+        "key": await refused(api, "Bearer ow_short"),
+        "gone": await refused(api, f"Bearer {signed(claims())}"),
+    }
+    told = {kind: WHAT_TO_DO.findall(detail) for kind, detail in said.items()}
+    assert told == {
+        "nothing": ["login"],
+        "expired": ["refresh", ""],
+        "garbage": ["login"],
+        "key": ["keys"],
+        "gone": [""],
+    }
+    assert "expired" in said["expired"]
+
+
+async def test_who_forged_a_token_is_not_told_that_it_expired(api: Api) -> None:
+    user = await api.user(Tier.PRO)
+    assert "expired" not in await refused(api, f"Bearer {signed(claims(sub=user, exp=LONG_AGO), ANOTHER)}")
 
 
 async def test_a_token_that_somebody_else_signed_is_refused(api: Api) -> None:
