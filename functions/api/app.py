@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,6 +22,8 @@ from api.resources import Resources
 from core.errors import DatabaseDown
 from core.runtime import Clock, make_clock
 from core.settings import ApiSettings
+
+log = logging.getLogger(__name__)
 
 _TOLD = ["etag", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id", "location", "age", "warning"]
 
@@ -103,4 +106,11 @@ async def live() -> Response:
 
 async def get_page(request: Request, resources: Needs) -> HTMLResponse:
     page: pages.FrontPage = request.app.state.front_page
-    return HTMLResponse(await page.html(resources), headers=pages.HEADERS)
+    try:
+        return HTMLResponse(await page.html(resources), headers=pages.HEADERS)
+    except DatabaseDown as error:
+        if not pages.takes_html(request.headers.get("accept", "")):
+            raise
+        headers = pages.HEADERS | problems.problem_headers(503)
+        log.warning("no page", extra={"error": str(error)})
+        return HTMLResponse(pages.template("away.html").render(), 503, headers=headers)

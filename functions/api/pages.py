@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import datetime, timedelta
 from functools import cache
@@ -30,6 +31,7 @@ HEADERS = {
     "referrer-policy": "no-referrer",
 }
 _FRESH_S = 5.0
+_NO_WEIGHT = re.compile(r"q=0(\.0*)?")
 # Control characters, and those that reorder the text around them.
 _UNSEEN = dict.fromkeys(
     [
@@ -125,6 +127,15 @@ def _link(url: str | None) -> Markup:
 
 def _seen(value: object) -> object:
     return value.translate(_UNSEEN) if isinstance(value, str) else value
+
+
+def takes_html(accept: str) -> bool:
+    """Whether an Accept header names text/html, as browsers do, without refusing it: `*/*` is how programs ask."""
+    for media_range in accept.lower().split(","):
+        name, *parameters = (part.strip() for part in media_range.split(";"))
+        if name == "text/html":
+            return not any(_NO_WEIGHT.fullmatch(parameter.replace(" ", "")) for parameter in parameters)
+    return False
 
 
 def template(name: str) -> Template:

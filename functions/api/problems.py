@@ -34,8 +34,11 @@ _HEADERS = {401: {"www-authenticate": "Bearer"}, 503: {"retry-after": "5"}}
 def problem(status: int, detail: str, **extra: Any) -> JSONResponse:
     title = "Not included in your tier" if "upgrade_to" in extra and status == 403 else _TITLES.get(status, "Error")
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail} | extra
-    headers = {"cache-control": "no-store"} | _HEADERS.get(status, {})
-    return JSONResponse(body, status, headers=headers, media_type="application/problem+json")
+    return JSONResponse(body, status, headers=problem_headers(status), media_type="application/problem+json")
+
+
+def problem_headers(status: int) -> dict[str, str]:
+    return {"cache-control": "no-store"} | _HEADERS.get(status, {})
 
 
 def problem_of(error: OddWonsError, path: str) -> JSONResponse:

@@ -14,7 +14,7 @@ import pytest
 from core import db
 from core.models import Tier
 from core.queries import collecting
-from tests.api.conftest import Api, Clock, MakeApi
+from tests.api.conftest import Api, Clock, MakeApi, database_away
 from tests.api.rows import HOUR, insert_arbitrage, insert_digest, insert_grade, insert_insight, insert_market, leg
 from tests.conftest import NOW
 
@@ -471,11 +471,49 @@ async def test_a_crowd_at_once_costs_one_page(make_api: MakeApi) -> None:
     assert {answer.status_code for answer in await asyncio.gather(*crowd)} == {200}
 
 
-async def test_the_page_is_a_503_without_the_database(make_api: MakeApi) -> None:
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("accept", [BROWSER, "text/html", "application/json;q=0.1, TEXT/HTML ; q=0.9"])
+async def test_without_the_database_a_browser_is_told_so_in_a_page(make_api: MakeApi, accept: str) -> None:
     api = await make_api(database_url="postgresql://nobody@127.0.0.1:1/nothing")
-    answer = await api.http.get("/")
+    answer = await api.http.get("/", headers={"accept": accept})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    seen = Seen(answer.text)
+    assert "OddWons is away for a moment" in seen.text
+    assert not seen.tags & {"script", "link", "img", "form", "a"}
+    assert "nobody" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "accept", ["*/*", "application/json", "text/html;q=0, */*", "text/htmlx", "", "text/html;q=0.000;level=1"]
+)
+async def test_without_the_database_all_others_are_told_as_by_the_api(make_api: MakeApi, accept: str) -> None:
+    api = await make_api(database_url="postgresql://nobody@127.0.0.1:1/nothing")
+    headers = await api.signed_in(Tier.PRO) | {"accept": accept}
+    answer = await api.http.get("/", headers=headers)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_the_api_tells_a_browser_too_as_it_tells_everyone(make_api: MakeApi) -> None:
+    api = await make_api(database_url="postgresql://nobody@127.0.0.1:1/nothing")
+    answer = await api.http.get("/api/v1/markets", headers=await api.signed_in(Tier.PRO) | {"accept": BROWSER})
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_the_page_is_back_as_soon_as_the_database_is(
+    make_api: MakeApi, postgres_dsn: str, database_url: str, connection: db.Connection
+) -> None:
+    await insert_insight(connection, "over", expires_at=NOW - HOUR)
+    api = await make_api(database_connect_timeout_s=1)
+    with database_away(postgres_dsn, database_url):
+        assert (await api.http.get("/", headers={"accept": BROWSER})).status_code == 503
+    assert "over" in await page(api)
 
 
 async def test_what_stands_for_premium_this_hour_is_public_only_when_it_is_over(
