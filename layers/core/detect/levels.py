@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.detect.past import QUARTERS, ROUNDING, Mask, Past, Singles, log_odds
+from core.detect.past import QUARTERS, ROUNDING, Past, log_odds
+from core.detect.robust import Mask, Singles
 
 _BEFORE = 6  # hours that tell where the level was when the last one began
 

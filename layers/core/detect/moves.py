@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from core.detect.levels import shift_in_quarters
-from core.detect.past import ROUNDING, Past, Singles
+from core.detect.past import ROUNDING, Past
+from core.detect.robust import Singles
 from core.detect.scores import Null, score_of
 from core.detect.signals import Sides, Signal
 

@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.detect.history import Floats, History, Ints
-
-Singles = npt.NDArray[np.floating[Any]]
-Mask = npt.NDArray[np.bool_]
+from core.detect.robust import Mask, Singles, counts, winsorised_squares, winsorised_sum
 
 JUDGED = 6  # the last hours are what is judged, not what it is judged by
 MIN_HOURS = 24
@@ -27,12 +25,11 @@ TICK = 0.01
 _LEAST_PRICE = 0.001
 _MOST_TRADED = 1e12  # beyond it a counter is a fault of its source
 _LEAST_WALK = 0.08  # of what steps show
-_WINSOR = 3.76  # mean absolute deviations: 3 standard deviations of a normal
 _SELDOM, _OFTEN = 0.3, 0.6  # of its quarter-hours a market moves in
 _WITHIN = 0.1  # of the usual spread: no middle is known better
 _AS_USUAL = 1.3  # times the week's variance: no more than chance lets a day have
 _BREATHES = 1.5  # times the usual: a spread so wide is nothing new
-_WINSOR_SQUARES = 4.0  # means of an hour's squared steps
+_MOST_OF_DAY = 4.0  # times the week's mean of the hours that moved: what an hour of the last day counts for
 _NONE = np.float32(np.nan)
 
 
@@ -112,7 +109,7 @@ class Past:
     def _hourly(self) -> tuple[Singles, Singles, Singles]:
         """(n,) the sum of the squared moves before the last six hours, how many were none, how many are known."""
         base = np.abs(self.filled[:, :-JUDGED])
-        squares, moving = _winsorised(base)
+        squares, moving = winsorised_squares(base)
         return squares, moving, counts(self.known[:, :-JUDGED])
 
     @cached_property
@@ -235,7 +232,7 @@ class Past:
         total, moving, count = self._quarterly
         told = self.variation[:, -1 - DAY : -1]
         known = np.isfinite(told)
-        most = np.float32(_WINSOR_SQUARES) * total / moving
+        most = np.float32(_MOST_OF_DAY) * total / moving
         day = np.where(known, np.minimum(told, most[:, None]), np.float32(0)).sum(axis=1) / counts(known)
         week = total / count
         # four samples an hour make the last day's variance known to a seventh, so what lies within two of these is none
@@ -372,44 +369,3 @@ def day_profile(traded: Floats, hours: int) -> Singles:
     total = np.bincount(place, weights=off[busy].sum(axis=0), minlength=DAY)
     seen = np.bincount(place, weights=known[busy].sum(axis=0), minlength=DAY)
     return (total / np.maximum(seen, 1))[place].astype(np.float32)
-
-
-def counts(mask: Mask) -> Singles:
-    """(n,) of how many in each row are so."""
-    ones = np.ones(mask.shape[1], dtype=np.float32)
-    found: Singles = mask.astype(np.float32) @ ones  # several times faster than a sum of booleans
-    return found
-
-
-def _winsorised(values: Singles) -> tuple[Singles, Singles]:
-    """Sums of squares of (n, k) absolute values, and how many are not 0; each counts for at most 3.76 times the mean
-    of those."""
-    moving = counts(values != 0)
-    most = np.float32(_WINSOR) * values.sum(axis=1) / moving
-    kept = np.minimum(values, most[:, None])
-    return np.einsum("ij,ij->i", kept, kept), moving
-
-
-def winsorised_sum(squares: Singles) -> tuple[Singles, Singles]:
-    """Sums of (n, k) squares, and how many are not 0; each counts for at most four times the mean of those."""
-    moving = counts(squares != 0)
-    most = np.float32(_WINSOR_SQUARES) * squares.sum(axis=1) / moving
-    return np.minimum(squares, most[:, None]).sum(axis=1), moving
-
-
-def winsorised_scale(off: Singles, known: Mask) -> tuple[Singles, Singles]:
-    """Root mean square of the known of (n, k) deviations, each counted for at most 3.76 times their mean size;
-    and how many they are."""
-    size = np.where(known, np.abs(off), np.float32(0))
-    count = counts(known)
-    most = np.float32(_WINSOR) * size.sum(axis=1) / count
-    kept = np.minimum(size, most[:, None])
-    return np.sqrt(np.einsum("ij,ij->i", kept, kept) / count), count
-
-
-def as_normal(t: Singles, freedom: Singles) -> Singles:
-    """(n,) the standard normal as seldom as Student's t of so many degrees of freedom (Wallace 1959, within a tenth):
-    what is measured in a noise that few samples tell."""
-    tail = np.sign(t) * np.sqrt(freedom * np.log1p(np.square(t) / freedom))
-    found: Singles = tail * (8 * freedom + 1) / (8 * freedom + 3)
-    return found

@@ -6,18 +6,8 @@ import math
 
 import numpy as np
 
-from core.detect.past import (
-    JUDGED,
-    MIN_HOURS,
-    QUARTERS,
-    ROUNDING,
-    Past,
-    Singles,
-    as_normal,
-    counts,
-    log_spread,
-    winsorised_scale,
-)
+from core.detect.past import JUDGED, MIN_HOURS, QUARTERS, ROUNDING, Past, log_spread
+from core.detect.robust import Singles, as_normal, counts, winsorised_scale
 from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 from core.detect.volumes import none

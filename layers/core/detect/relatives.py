@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from core.detect.moves import sides
-from core.detect.past import JUDGED, Past, Singles, counts
+from core.detect.past import JUDGED, Past
+from core.detect.robust import Singles, counts
 from core.detect.scores import Null, score_of
 from core.detect.signals import Signal
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from core.detect.moves import MIN_MOVE, largest_quarter, last_hour, sides
-from core.detect.past import DAY, MIN_HOURS, Past, Singles, as_normal, winsorised_scale
+from core.detect.past import DAY, MIN_HOURS, Past
+from core.detect.robust import Singles, as_normal, winsorised_scale
 from core.detect.scores import Null, score_of
 from core.detect.signals import Sides, Signal
 

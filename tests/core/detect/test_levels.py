@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from bench.plants import NOW
 from core.detect.history import History, event_numbers
 from core.detect.hours import Quarters
 from core.detect.levels import shift_in_quarters
-from core.detect.past import QUARTERS, Past, as_normal, day_profile
+from core.detect.past import QUARTERS, Past, day_profile
 
 MARKETS = 800
 
@@ -112,13 +111,3 @@ def test_what_builds_up_while_a_seldom_moving_market_stands_still_is_no_shift(se
             for share in (0.1, 0.9)
         )
     assert np.median(seldom) < np.median(always) / 3
-
-
-@pytest.mark.parametrize(
-    ("t", "freedom", "chance"), [(5.893, 5, 0.999), (4.144, 10, 0.999), (3.385, 30, 0.999), (2.02, 40, 0.975)]
-)
-def test_student_t_becomes_the_normal_that_is_as_seldom(t: float, freedom: int, chance: float) -> None:
-    # quantiles: any table of Student's t
-    (found,) = as_normal(np.array([t]), np.array([float(freedom)]))
-    assert found == pytest.approx(NormalDist().inv_cdf(chance), abs=0.05)
-    assert as_normal(np.array([-t]), np.array([float(freedom)]))[0] == pytest.approx(-found)
