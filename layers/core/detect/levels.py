@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.detect.past import QUARTERS, ROUNDING, Past, log_odds
-from core.detect.robust import Mask, Singles
+from core.detect.robust import Singles
 
 _BEFORE = 6  # hours that tell where the level was when the last one began
 
@@ -47,7 +47,7 @@ def shift_in_quarters(past: Past) -> Singles:
     price = past.quarter_prices
     level = _before(past)
     walked = np.square(past.rise) * past.walk / QUARTERS
-    told = _told(past, np.diff(price, axis=1) == 0)
+    told = _told(past, price)
     noise = past.bounces(price[:, 1:]) * past.wider_squares
     least = np.square(np.float32(ROUNDING) / past.width)
     surprises, gains, variances = [], [], []
@@ -77,13 +77,17 @@ def _before(past: Past) -> Level:
     late = (1 - past.often) * walked * (QUARTERS - 1) / QUARTERS  # the hour's last quote may be as old as this
     noise = past.bounces(price) + late[:, None]
     longer = (1 - past.often) * np.maximum(past.hours_still - (price.shape[1] - 1), 0)  # it stood before these hours
-    level = Level(odds[:, 0], noise[:, 0] + longer * walked)
-    told = _told(past, np.diff(price, axis=1) == 0)
+    known = np.argmax(np.isfinite(odds), axis=1)[:, None]  # the first that is
+    start, exact = (np.take_along_axis(each, known, axis=1)[:, 0] for each in (odds, noise))
+    level = Level(start, exact + longer * walked)
+    told = _told(past, price)
     for hour in range(1, price.shape[1]):
         level.see(odds[:, hour], noise[:, hour], walked, told[:, hour - 1])
     return level
 
 
-def _told(past: Past, still: Mask) -> Singles:
-    """(n, k) how much each price tells of the level, 0 to 1."""
-    return np.where(still, past.often[:, None], np.float32(1))
+def _told(past: Past, price: Singles) -> Singles:
+    """(n, k - 1) how much each of (n, k) prices but the first tells of the level, 0 to 1: one that may be as it was
+    before, less."""
+    fresh = (np.diff(price, axis=1) != 0) & np.isfinite(price[:, :-1])
+    return np.where(fresh, np.float32(1), past.often[:, None])

@@ -60,9 +60,9 @@ def largest_quarter(past: Past) -> tuple[Singles, Singles]:
     before, after = (np.take_along_axis(price, largest + end, axis=1)[:, 0] for end in (0, 1))
     size = np.take_along_axis(size, largest, axis=1)[:, 0]
     half = np.abs(after - before) / 2
-    left = (np.abs(price[:, -1] - before) >= half) & (np.abs(after - price[:, 0]) >= half)
+    taken_back = (np.abs(price[:, -1] - before) < half) | (np.abs(after - price[:, 0]) < half)
     size = size * np.maximum(1 - past.widened / (2 * np.abs(after - before)), 0)
-    return np.where(left | np.isnan(size), size, 0), 100 * (after - before)
+    return np.where(taken_back | (half == 0), 0, size), 100 * (after - before)
 
 
 def last_hour(past: Past) -> tuple[Singles, Singles]:

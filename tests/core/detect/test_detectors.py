@@ -145,6 +145,32 @@ def test_what_ends_a_long_standstill_is_measured_by_its_length() -> None:
     assert said("price_jump", history(price)).numbers["move_sigmas"][0] > 3
 
 
+@pytest.mark.parametrize("unknown", ["an hour long ago", "the hour's first quarter"])
+def test_a_gap_hides_no_jump_that_came_after_it(unknown: str) -> None:
+    rng = np.random.default_rng(3)
+    past = shown(rng, clean(rng, 32))(NOW)
+    assert past.quarters is not None
+    quarters, price = past.quarters.price.copy(), past.price.copy()
+    quarters[:] = price[:, [-2]]
+    quarters[:, 3:] = np.where(quarters[:, 3:] > 0.5, quarters[:, 3:] - 0.35, quarters[:, 3:] + 0.35)
+    price[:, -1] = quarters[:, -1]
+    jumped = replace(past, price=price, quarters=replace(past.quarters, price=quarters))
+    whole = said("price_jump", jumped)
+    if unknown == "an hour long ago":
+        price = price.copy()
+        price[:, -8] = np.nan
+    else:
+        quarters = quarters.copy()
+        quarters[:, 0] = np.nan
+    gapped = said("price_jump", replace(jumped, price=price, quarters=replace(past.quarters, price=quarters)))
+    often = whole.score >= 50
+    assert often.mean() > 0.7
+    assert (gapped.score[often] >= 50).all()
+    assert gapped.numbers["jump_cents"] == pytest.approx(whole.numbers["jump_cents"])
+    near = gapped.numbers["move_sigmas"][often] / whole.numbers["move_sigmas"][often]
+    assert near == pytest.approx(np.ones(often.sum()), abs=0.15)  # in quarters' noise still, not in the hour's
+
+
 def test_a_flicker_that_was_taken_back_is_no_jump() -> None:
     past = shown(np.random.default_rng(3), clean(np.random.default_rng(3), 16))(NOW)
     assert past.quarters is not None
