@@ -153,7 +153,7 @@ class Past:
 
     @cached_property
     def week_bounce(self) -> Singles:
-        """(n,) the same in log-odds, on average over the week."""
+        """(n,) the bounce's variance in log-odds, on average over the week, as steps and moves alone tell it."""
         if self.history.variation is None:
             return np.zeros(len(self), dtype=np.float32)
         excess = QUARTERS * np.square(self.usual_quarter) - np.square(self.usual)
